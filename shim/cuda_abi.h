@@ -1,0 +1,219 @@
+/* cuda_abi.h: the few CUDA driver types that hybridmem needs, from NVIDIA's public documentation
+ * (CUDA driver API reference, "Data types used by CUDA driver").
+ *
+ * No toolkit is needed to build. Where one is installed, tests/unit/abi_check.c includes the real
+ * cuda.h first and then this file: the types below then step aside, and the lists stay, so that
+ * each constant, size, offset and signature is compared with NVIDIA's own by the compiler.
+ */
+#ifndef HYBRIDMEM_CUDA_ABI_H
+#define HYBRIDMEM_CUDA_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* X(name, value) */
+#define ABI_RESULTS(X)                                                                             \
+    X(CUDA_SUCCESS, 0)                                                                             \
+    X(CUDA_ERROR_INVALID_VALUE, 1)                                                                 \
+    X(CUDA_ERROR_OUT_OF_MEMORY, 2)                                                                 \
+    X(CUDA_ERROR_NOT_INITIALIZED, 3)                                                               \
+    X(CUDA_ERROR_DEINITIALIZED, 4)                                                                 \
+    X(CUDA_ERROR_INVALID_DEVICE, 101)                                                              \
+    X(CUDA_ERROR_INVALID_CONTEXT, 201)                                                             \
+    X(CUDA_ERROR_SHARED_OBJECT_INIT_FAILED, 303)                                                   \
+    X(CUDA_ERROR_NOT_FOUND, 500)                                                                   \
+    X(CUDA_ERROR_NOT_READY, 600)                                                                   \
+    X(CUDA_ERROR_CONTEXT_IS_DESTROYED, 709)                                                        \
+    X(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, 712)                                              \
+    X(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, 713)                                                  \
+    X(CUDA_ERROR_NOT_SUPPORTED, 801)                                                               \
+    X(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, 900)                                                  \
+    X(CUDA_ERROR_UNKNOWN, 999)
+
+#define ABI_POINTER_ATTRIBUTES(X)                                                                  \
+    X(CU_POINTER_ATTRIBUTE_CONTEXT, 1)                                                             \
+    X(CU_POINTER_ATTRIBUTE_MEMORY_TYPE, 2)                                                         \
+    X(CU_POINTER_ATTRIBUTE_DEVICE_POINTER, 3)                                                      \
+    X(CU_POINTER_ATTRIBUTE_HOST_POINTER, 4)                                                        \
+    X(CU_POINTER_ATTRIBUTE_P2P_TOKENS, 5)                                                          \
+    X(CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, 6)                                                         \
+    X(CU_POINTER_ATTRIBUTE_BUFFER_ID, 7)                                                           \
+    X(CU_POINTER_ATTRIBUTE_IS_MANAGED, 8)                                                          \
+    X(CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, 9)                                                      \
+    X(CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE, 10)                                         \
+    X(CU_POINTER_ATTRIBUTE_RANGE_START_ADDR, 11)                                                   \
+    X(CU_POINTER_ATTRIBUTE_RANGE_SIZE, 12)                                                         \
+    X(CU_POINTER_ATTRIBUTE_MAPPED, 13)                                                             \
+    X(CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES, 14)                                               \
+    X(CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE, 15)                                         \
+    X(CU_POINTER_ATTRIBUTE_ACCESS_FLAGS, 16)                                                       \
+    X(CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE, 17)                                                     \
+    X(CU_POINTER_ATTRIBUTE_MAPPING_SIZE, 18)                                                       \
+    X(CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR, 19)                                                  \
+    X(CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID, 20)                                                    \
+    X(CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE, 21)
+
+#define ABI_MEMORY_TYPES(X)                                                                        \
+    X(CU_MEMORYTYPE_HOST, 1)                                                                       \
+    X(CU_MEMORYTYPE_DEVICE, 2)                                                                     \
+    X(CU_MEMORYTYPE_ARRAY, 3)                                                                      \
+    X(CU_MEMORYTYPE_UNIFIED, 4)
+
+#define ABI_CAPTURE_MODES(X)                                                                       \
+    X(CU_STREAM_CAPTURE_MODE_GLOBAL, 0)                                                            \
+    X(CU_STREAM_CAPTURE_MODE_THREAD_LOCAL, 1)                                                      \
+    X(CU_STREAM_CAPTURE_MODE_RELAXED, 2)
+
+#define ABI_CAPTURE_STATUSES(X)                                                                    \
+    X(CU_STREAM_CAPTURE_STATUS_NONE, 0)                                                            \
+    X(CU_STREAM_CAPTURE_STATUS_ACTIVE, 1)                                                          \
+    X(CU_STREAM_CAPTURE_STATUS_INVALIDATED, 2)
+
+#define ABI_PROC_ADDRESS_RESULTS(X)                                                                \
+    X(CU_GET_PROC_ADDRESS_SUCCESS, 0)                                                              \
+    X(CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND, 1)                                                     \
+    X(CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT, 2)
+
+#define ABI_PROC_ADDRESS_FLAGS(X)                                                                  \
+    X(CU_GET_PROC_ADDRESS_DEFAULT, 0)                                                              \
+    X(CU_GET_PROC_ADDRESS_LEGACY_STREAM, 1)                                                        \
+    X(CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, 2)
+
+#define ABI_DEVICE_ATTRIBUTES(X)                                                                   \
+    X(CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT, 14)                                                   \
+    X(CU_DEVICE_ATTRIBUTE_TEXTURE_PITCH_ALIGNMENT, 51)                                             \
+    X(CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM, 91)
+
+/* These are macros in cuda.h, hence not an enum there. */
+#define ABI_MEMHOST_FLAGS(X)                                                                       \
+    X(CU_MEMHOSTALLOC_PORTABLE, 1)                                                                 \
+    X(CU_MEMHOSTALLOC_DEVICEMAP, 2)                                                                \
+    X(CU_MEMHOSTREGISTER_PORTABLE, 1)                                                              \
+    X(CU_MEMHOSTREGISTER_DEVICEMAP, 2)
+
+#define ABI_CONSTANTS(X)                                                                           \
+    ABI_RESULTS(X)                                                                                 \
+    ABI_POINTER_ATTRIBUTES(X)                                                                      \
+    ABI_MEMORY_TYPES(X)                                                                            \
+    ABI_CAPTURE_MODES(X)                                                                           \
+    ABI_CAPTURE_STATUSES(X)                                                                        \
+    ABI_PROC_ADDRESS_RESULTS(X)                                                                    \
+    ABI_PROC_ADDRESS_FLAGS(X)                                                                      \
+    ABI_DEVICE_ATTRIBUTES(X)                                                                       \
+    ABI_MEMHOST_FLAGS(X)
+
+/* X(type, size in bytes) */
+#define ABI_SIZES(X)                                                                               \
+    X(CUdeviceptr, 8)                                                                              \
+    X(CUdevice, 4)                                                                                 \
+    X(CUresult, 4)                                                                                 \
+    X(CUuuid, 16)                                                                                  \
+    X(CUipcMemHandle, 64)                                                                          \
+    X(cuuint64_t, 8)                                                                               \
+    X(CUpointer_attribute, 4)                                                                      \
+    X(CUDA_MEMCPY2D, 128)                                                                          \
+    X(CUDA_MEMCPY3D, 200)
+
+/* X(type, field, offset in bytes) */
+#define ABI_OFFSETS(X)                                                                             \
+    X(CUDA_MEMCPY2D, srcMemoryType, 16)                                                            \
+    X(CUDA_MEMCPY2D, srcDevice, 32)                                                                \
+    X(CUDA_MEMCPY2D, dstXInBytes, 56)                                                              \
+    X(CUDA_MEMCPY2D, dstMemoryType, 72)                                                            \
+    X(CUDA_MEMCPY2D, dstPitch, 104)                                                                \
+    X(CUDA_MEMCPY2D, Height, 120)                                                                  \
+    X(CUDA_MEMCPY3D, srcMemoryType, 32)                                                            \
+    X(CUDA_MEMCPY3D, srcHeight, 80)                                                                \
+    X(CUDA_MEMCPY3D, dstMemoryType, 120)                                                           \
+    X(CUDA_MEMCPY3D, dstHeight, 168)                                                               \
+    X(CUDA_MEMCPY3D, Depth, 192)
+
+#ifndef __cuda_cuda_h__
+
+#define ABI_ENUM_MEMBER(name, value) name = (value),
+
+typedef enum cudaError_enum { ABI_RESULTS(ABI_ENUM_MEMBER) } CUresult;
+typedef enum CUpointer_attribute_enum {
+    ABI_POINTER_ATTRIBUTES(ABI_ENUM_MEMBER)
+} CUpointer_attribute;
+typedef enum CUmemorytype_enum { ABI_MEMORY_TYPES(ABI_ENUM_MEMBER) } CUmemorytype;
+typedef enum CUstreamCaptureMode_enum { ABI_CAPTURE_MODES(ABI_ENUM_MEMBER) } CUstreamCaptureMode;
+typedef enum CUstreamCaptureStatus_enum {
+    ABI_CAPTURE_STATUSES(ABI_ENUM_MEMBER)
+} CUstreamCaptureStatus;
+typedef enum CUdriverProcAddressQueryResult_enum {
+    ABI_PROC_ADDRESS_RESULTS(ABI_ENUM_MEMBER)
+} CUdriverProcAddressQueryResult;
+typedef enum CUdriverProcAddress_flags_enum {
+    ABI_PROC_ADDRESS_FLAGS(ABI_ENUM_MEMBER)
+} CUdriverProcAddress_flags;
+typedef enum CUdevice_attribute_enum { ABI_DEVICE_ATTRIBUTES(ABI_ENUM_MEMBER) } CUdevice_attribute;
+enum { ABI_MEMHOST_FLAGS(ABI_ENUM_MEMBER) };
+
+typedef unsigned long long CUdeviceptr;
+typedef uint64_t cuuint64_t;
+typedef uint32_t cuuint32_t;
+typedef int CUdevice;
+typedef struct CUctx_st *CUcontext;
+typedef struct CUstream_st *CUstream;
+typedef struct CUevent_st *CUevent;
+typedef struct CUarray_st *CUarray;
+typedef struct CUgraph_st *CUgraph;
+typedef struct CUgraphNode_st *CUgraphNode;
+typedef struct CUgraphEdgeData_st CUgraphEdgeData;
+typedef struct CUuuid_st {
+    char bytes[16];
+} CUuuid;
+typedef struct CUipcMemHandle_st {
+    char reserved[64];
+} CUipcMemHandle;
+
+typedef struct CUDA_MEMCPY2D_st {
+    size_t srcXInBytes;
+    size_t srcY;
+    CUmemorytype srcMemoryType;
+    const void *srcHost;
+    CUdeviceptr srcDevice;
+    CUarray srcArray;
+    size_t srcPitch;
+    size_t dstXInBytes;
+    size_t dstY;
+    CUmemorytype dstMemoryType;
+    void *dstHost;
+    CUdeviceptr dstDevice;
+    CUarray dstArray;
+    size_t dstPitch;
+    size_t WidthInBytes;
+    size_t Height;
+} CUDA_MEMCPY2D;
+
+typedef struct CUDA_MEMCPY3D_st {
+    size_t srcXInBytes;
+    size_t srcY;
+    size_t srcZ;
+    size_t srcLOD;
+    CUmemorytype srcMemoryType;
+    const void *srcHost;
+    CUdeviceptr srcDevice;
+    CUarray srcArray;
+    void *reserved0;
+    size_t srcPitch;
+    size_t srcHeight;
+    size_t dstXInBytes;
+    size_t dstY;
+    size_t dstZ;
+    size_t dstLOD;
+    CUmemorytype dstMemoryType;
+    void *dstHost;
+    CUdeviceptr dstDevice;
+    CUarray dstArray;
+    void *reserved1;
+    size_t dstPitch;
+    size_t dstHeight;
+    size_t WidthInBytes;
+    size_t Height;
+    size_t Depth;
+} CUDA_MEMCPY3D;
+
+#endif /* __cuda_cuda_h__ */
+#endif

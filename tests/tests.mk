@@ -1,0 +1,84 @@
+# tests.mk: the simulated driver, the hosts, the unit tests and the targets that run them.
+
+# --- simulated libraries: one folder each, all its .c files -------------------------------------
+
+SIM_CFLAGS := $(ALL_CFLAGS) -Itests/sim/include -fPIC -fvisibility=hidden
+SIM_LIBS   := $(BUILD)/sim/libcuda.so.1 $(BUILD)/sim/libcudart.so.12 $(BUILD)/sim/libnvidia-ml.so.1
+
+sim: $(SIM_LIBS)
+
+$(BUILD)/simobj/%.o: tests/sim/%.c | deps-build
+	@mkdir -p $(@D)
+	$(CC) $(SIM_CFLAGS) $(DEPGEN) -c $< -o $@
+
+sim_objects = $(patsubst tests/sim/%.c,$(BUILD)/simobj/%.o,$(wildcard tests/sim/$(1)/*.c))
+# As in the real libraries, calls inside do not leave them (-Bsymbolic).
+SIM_LDFLAGS = -shared $(ALL_LDFLAGS) -Wl,-Bsymbolic -Wl,-soname,$(@F) $(if $(SANITIZE),,-Wl,-z,defs)
+
+$(BUILD)/sim/libcuda.so.1: $(call sim_objects,cuda)
+	@mkdir -p $(@D)
+	$(CC) -o $@ $^ $(SIM_LDFLAGS)
+	@ln -sf libcuda.so.1 $(@D)/libcuda.so
+$(BUILD)/sim/libcudart.so.12: $(call sim_objects,cudart) $(wildcard tests/sim/cudart/*.map)
+	@mkdir -p $(@D)
+	$(CC) -o $@ $(filter %.o,$^) $(SIM_LDFLAGS) -Wl,--version-script=tests/sim/cudart/cudart.map -ldl
+	@ln -sf libcudart.so.12 $(@D)/libcudart.so
+$(BUILD)/sim/libnvidia-ml.so.1: $(call sim_objects,nvml)
+	@mkdir -p $(@D)
+	$(CC) -o $@ $^ $(SIM_LDFLAGS) -ldl
+
+# --- hosts: small unmodified CUDA programs, one access path each --------------------------------
+# host_direct_*.c link libcuda.so.1, host_runtime_*.c libcudart.so.12; the others look up by name.
+
+HOST_SRC := $(wildcard tests/hosts/host_*.c)
+HOSTS    := $(HOST_SRC:tests/hosts/%.c=$(BUILD)/hosts/%)
+HOST_CFLAGS := $(ALL_CFLAGS) -Itests/sim/include -Itests/hosts
+
+hosts: $(HOSTS)
+
+$(BUILD)/hosts/host_direct_%: HOST_LIBS = -L$(BUILD)/sim -lcuda
+$(BUILD)/hosts/host_runtime_%: HOST_LIBS = -L$(BUILD)/sim -lcudart
+$(HOSTS): $(BUILD)/hosts/%: tests/hosts/%.c $(SIM_LIBS) | deps-build
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) $(DEPGEN) -MF $@.d -o $@ $< $(ALL_LDFLAGS) $(HOST_LIBS) -ldl
+
+# --- unit tests: one Check program for each tests/unit/test_*.c ----------------------------------
+# A program links the whole library's objects (hidden names and all), and Check.
+
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNITS    := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
+
+unit: $(UNITS)
+
+$(BUILD)/unit/test_%: tests/unit/test_%.c $(LIB_OBJ) | deps-check
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(shell pkg-config --cflags check 2>/dev/null) $(DEPGEN) -MF $@.d -o $@ $< \
+	    $(LIB_OBJ) $(ALL_LDFLAGS) $(shell pkg-config --libs check 2>/dev/null || echo -lcheck) -ldl
+
+# The simulator's own tests link its objects, not ours.
+SIM_UNITS := $(patsubst tests/sim/unit/%.c,$(BUILD)/sim/unit/%,$(wildcard tests/sim/unit/test_*.c))
+unit: $(SIM_UNITS)
+$(BUILD)/sim/unit/test_%: tests/sim/unit/test_%.c $(SIM_LIBS) | deps-check
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests/sim/include $(shell pkg-config --cflags check 2>/dev/null) $(DEPGEN) -MF $@.d \
+	    -o $@ $< $(ALL_LDFLAGS) $(shell pkg-config --libs check 2>/dev/null || echo -lcheck) \
+	    -L$(BUILD)/sim -lcuda -Wl,-rpath,$(abspath $(BUILD)/sim) -ldl
+
+# --- targets -------------------------------------------------------------------------------------
+
+# Everything, sanitizers included; ends with "N passed, N failed, N skipped".
+check: deps-check all unit
+	$(PYTHON) tests/run
+
+# Without the sanitizer builds: for the editing loop.
+check-fast: deps-check all unit
+	$(PYTHON) tests/run --fast
+
+coverage: deps-check
+	scripts/coverage
+
+CUDA_INCLUDE ?= $(firstword $(wildcard /usr/local/cuda/include /usr/include/cuda /opt/cuda/include))
+abi-check:
+	@if [ -f "$(CUDA_INCLUDE)/cuda.h" ]; then \
+	    $(CC) $(BASE) -I$(CUDA_INCLUDE) -fsyntax-only tests/unit/abi_check.c && echo "abi-check: agrees with $(CUDA_INCLUDE)/cuda.h"; \
+	else echo "abi-check: no cuda.h on this machine: skipped"; exit 77; fi
