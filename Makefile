@@ -25,7 +25,7 @@ WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpoi
 OPT     := $(if $(DEBUG),-O0,-O2) -g
 CFLAGS  ?=
 LDFLAGS ?=
-BASE    := -std=gnu11 $(OPT) $(WARN) -I. -DHYBRIDMEM_VERSION='"$(VERSION)"' -pthread
+BASE    := -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARN) -I. -DHYBRIDMEM_VERSION='"$(VERSION)"' -pthread
 SAN     := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
 COV     := $(if $(COVERAGE),--coverage -DHYBRIDMEM_COVERAGE)
 ALL_CFLAGS  := $(BASE) $(SAN) $(COV) $(CFLAGS)

@@ -28,6 +28,8 @@
     X(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, 713)                                                  \
     X(CUDA_ERROR_NOT_SUPPORTED, 801)                                                               \
     X(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, 900)                                                  \
+    X(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, 901)                                                  \
+    X(CUDA_ERROR_STREAM_CAPTURE_UNJOINED, 904)                                                     \
     X(CUDA_ERROR_UNKNOWN, 999)
 
 #define ABI_POINTER_ATTRIBUTES(X)                                                                  \

@@ -1,0 +1,95 @@
+#include "shim/driver.h"
+
+#include "shim/hooks.h"
+#include "shim/init.h"
+#include "shim/resolve.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Before the driver is open: open it, then call what came to stand there. */
+#define HOOK(group, symbol, base, since, flavour, params, args) CALL(symbol, params, args)
+#define CALL(symbol, params, args)                                                                 \
+    static CUresult boot_##symbol params                                                           \
+    {                                                                                              \
+        shim_init();                                                                               \
+        return driver.symbol == boot_##symbol ? CUDA_ERROR_SHARED_OBJECT_INIT_FAILED               \
+                                              : driver.symbol args;                                \
+    }
+#include "shim/hooks.def"
+DRIVER_CALLS(CALL)
+#undef CALL
+
+/* Where the driver lacks the symbol. */
+#define CALL(symbol, params, args)                                                                 \
+    static CUresult missing_##symbol params                                                        \
+    {                                                                                              \
+        return CUDA_ERROR_NOT_FOUND;                                                               \
+    }
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#include "shim/hooks.def"
+DRIVER_CALLS(CALL)
+#pragma GCC diagnostic pop
+#undef CALL
+
+#define CALL(symbol, params, args) .symbol = boot_##symbol,
+struct driver_ops driver = {
+#include "shim/hooks.def"
+    DRIVER_CALLS(CALL)};
+#undef CALL
+#undef HOOK
+
+struct hook hooks[HOOK_COUNT] = {
+#define HOOK(group, symbol, base, since, flavour, params, args)                                    \
+    {#symbol, #base, since, HOOK_##flavour, (void *)symbol, (void **)&driver.symbol, false},
+#include "shim/hooks.def"
+#undef HOOK
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_bool open_done;
+
+static void *look_up(void *handle, const char *symbol, void *missing, bool *present)
+{
+    void *real = resolve_real_dlsym(handle, symbol);
+    *present = real != NULL;
+    return real ? real : missing;
+}
+
+static void fill(void *handle)
+{
+    bool present;
+#define HOOK(group, symbol, base, since, flavour, params, args)                                    \
+    driver.symbol = (CUresult(*) params)look_up(handle, #symbol, (void *)missing_##symbol,         \
+                                                &hooks[HOOK_##symbol].present);
+#define CALL(symbol, params, args)                                                                 \
+    driver.symbol =                                                                                \
+        (CUresult(*) params)look_up(handle, #symbol, (void *)missing_##symbol, &present);
+#include "shim/hooks.def"
+    DRIVER_CALLS(CALL)
+#undef HOOK
+#undef CALL
+}
+
+bool driver_open(bool load)
+{
+    if (driver_is_open())
+        return true;
+    pthread_mutex_lock(&lock);
+    if (!driver_is_open()) {
+        void *handle = dlopen(DRIVER_SONAME, RTLD_LAZY | (load ? 0 : RTLD_NOLOAD));
+        if (handle) {
+            fill(handle);
+            atomic_store_explicit(&open_done, true, memory_order_release);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return driver_is_open();
+}
+
+bool driver_is_open(void)
+{
+    return atomic_load_explicit(&open_done, memory_order_acquire);
+}

@@ -1,0 +1,18 @@
+/* driver.h: finds the real driver; nothing else knows how. */
+#ifndef HYBRIDMEM_DRIVER_H
+#define HYBRIDMEM_DRIVER_H
+
+#include <stdbool.h>
+
+/* The soname that NVIDIA's driver library has on Linux. */
+#define DRIVER_SONAME "libcuda.so.1"
+
+/* Fills `driver` and hooks[].present, once. With `load`, a driver that is not in the process yet is
+ * opened (a host reached one of our exports by direct link); without it, only a driver that the
+ * host has loaded counts. False while there is none. Thread-safe. */
+bool driver_open(bool load);
+
+/* True once driver_open() has succeeded. */
+bool driver_is_open(void);
+
+#endif

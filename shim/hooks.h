@@ -1,0 +1,72 @@
+/* hooks.h: what hooks.def says, as C: prototypes, the real driver's functions, the look-up rows.
+ */
+#ifndef HYBRIDMEM_HOOKS_H
+#define HYBRIDMEM_HOOKS_H
+
+#include "shim/cuda_abi.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define EXPORT      __attribute__((visibility("default")))
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* The intercepted functions, under the driver's own names (shim/entry_*.c, shim/resolve.c). */
+#define HOOK(group, symbol, base, since, flavour, params, args) EXPORT CUresult symbol params;
+#include "shim/hooks.def"
+#undef HOOK
+
+/* Functions of the driver that we call and do not intercept: CALL(symbol, params, args). */
+#define DRIVER_CALLS(CALL)                                                                         \
+    CALL(cuDriverGetVersion, (int *version), (version))                                            \
+    CALL(cuDeviceGet, (CUdevice * device, int ordinal), (device, ordinal))                         \
+    CALL(cuDeviceGetAttribute, (int *value, CUdevice_attribute attribute, CUdevice dev),           \
+         (value, attribute, dev))                                                                  \
+    CALL(cuDeviceGetUuid, (CUuuid * uuid, CUdevice dev), (uuid, dev))                              \
+    CALL(cuCtxGetCurrent, (CUcontext * ctx), (ctx))                                                \
+    CALL(cuCtxGetDevice, (CUdevice * dev), (dev))                                                  \
+    CALL(cuCtxPushCurrent_v2, (CUcontext ctx), (ctx))                                              \
+    CALL(cuCtxPopCurrent_v2, (CUcontext * ctx), (ctx))                                             \
+    CALL(cuCtxSynchronize, (void), ())                                                             \
+    CALL(cuDevicePrimaryCtxGetState, (CUdevice dev, unsigned int *flags, int *active),             \
+         (dev, flags, active))                                                                     \
+    CALL(cuMemHostAlloc, (void **pp, size_t bytes, unsigned int flags), (pp, bytes, flags))        \
+    CALL(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus * status), (stream, status)) \
+    CALL(cuStreamIsCapturing_ptsz, (CUstream stream, CUstreamCaptureStatus * status),              \
+         (stream, status))
+
+/* The real driver. Every pointer may be called at any time: before the driver is loaded it leads
+ * to a function that loads it, and where the driver lacks the symbol to one that answers
+ * CUDA_ERROR_NOT_FOUND. */
+struct driver_ops {
+#define HOOK(group, symbol, base, since, flavour, params, args) CUresult(*symbol) params;
+#define CALL(symbol, params, args)                              CUresult(*symbol) params;
+#include "shim/hooks.def"
+    DRIVER_CALLS(CALL)
+#undef HOOK
+#undef CALL
+};
+extern struct driver_ops driver;
+
+enum hook_flavour { HOOK_NONE, HOOK_LEGACY, HOOK_PTDS, HOOK_PTSZ };
+
+struct hook {
+    const char *symbol;
+    const char *base;
+    int since;
+    enum hook_flavour flavour;
+    void *replacement; /* ours */
+    void **real;       /* the driver's, a member of `driver` */
+    bool present;      /* does this driver have it? */
+};
+
+enum {
+#define HOOK(group, symbol, base, since, flavour, params, args) HOOK_##symbol,
+#include "shim/hooks.def"
+#undef HOOK
+    HOOK_COUNT
+};
+extern struct hook hooks[HOOK_COUNT];
+
+#endif
