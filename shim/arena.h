@@ -1,0 +1,85 @@
+/* arena.h: one pinned range of host memory, cut into blocks.
+ *
+ * Two-level segregated fit: allocation and release take constant time and neighbours merge. All
+ * book-keeping lies outside the range, which only the host and the device write. A block is live
+ * (the host owns it), retired (the host has freed it, enqueued work may still touch it) or free.
+ *
+ * Changes need the owner's lock. Look-ups by address take none and may run at any time.
+ */
+#ifndef HYBRIDMEM_ARENA_H
+#define HYBRIDMEM_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The driver's own alignment of device allocations. */
+#define ARENA_ALIGNMENT 512u
+/* An arena starts at a multiple of this; arenas never share such a unit of addresses. */
+#define ARENA_UNIT (UINT64_C(2) << 20)
+#define ARENA_MAX  (UINT64_C(256) << 30)
+
+struct arena;
+
+struct arena_block {
+    struct arena *arena;
+    uint64_t base;
+    uint64_t bytes; /* as asked for */
+    uint64_t id;    /* unique in the process, never 0 */
+};
+
+/* Book-keeping for [base, base + bytes), all free. NULL if memory for it cannot be had. `base` is a
+ * multiple of ARENA_UNIT, `bytes` at most ARENA_MAX; a rest below ARENA_ALIGNMENT is not used. */
+struct arena *arena_create(uint64_t base, uint64_t bytes, void *owner);
+
+/* Forgets the arena and every block in it. Late look-ups find nothing. */
+void arena_destroy(struct arena *arena);
+
+uint64_t arena_base(const struct arena *arena);
+uint64_t arena_bytes(const struct arena *arena);
+void *arena_owner(const struct arena *arena);
+/* True when no block is live or retired. */
+bool arena_is_empty(const struct arena *arena);
+
+/* A live block of `bytes` > 0: its address, or 0 if no free range is large enough. */
+uint64_t arena_alloc(struct arena *arena, uint64_t bytes);
+
+/* live -> retired. False if no live block begins at `address`. */
+bool arena_retire(struct arena *arena, uint64_t address, struct arena_block *block);
+
+/* Closes the batch of blocks retired so far, for arena_release(). */
+void arena_close_batch(struct arena *arena);
+
+/* The closed batch: retired -> free. Returns the bytes that became free (rounded up). */
+uint64_t arena_release(struct arena *arena);
+
+/* Opens the closed batch again: its blocks stay retired. */
+void arena_reopen_batch(struct arena *arena);
+
+/* The live block that `address` lies in, from any arena. False if there is none. Lock-free. */
+bool arena_find(uint64_t address, struct arena_block *block);
+
+/* The arena that `address` lies in, live block or not; NULL if none. Lock-free. */
+struct arena *arena_at(uint64_t address);
+
+/* All arenas lie in [lowest, lowest + span): whether an address may be ours costs one subtraction
+ * and one comparison. The span only grows, and is 0 as long as nothing was ever redirected. */
+struct arena_bounds {
+    uint64_t lowest;
+    uint64_t span;
+};
+extern struct arena_bounds arena_bounds_;
+
+static inline bool arena_may_hold(uint64_t address)
+{
+    return address - __atomic_load_n(&arena_bounds_.lowest, __ATOMIC_ACQUIRE) <
+           __atomic_load_n(&arena_bounds_.span, __ATOMIC_RELAXED);
+}
+
+/* Makes [base, base + bytes) part of the bounds. Thread-safe. */
+void arena_extend_bounds(uint64_t base, uint64_t bytes);
+
+/* A forked child: nothing is ours any more. */
+void arena_forget(void);
+
+#endif
