@@ -42,6 +42,16 @@ $(HOSTS): $(BUILD)/hosts/%: tests/hosts/%.c $(SIM_LIBS) | deps-build
 	@mkdir -p $(@D)
 	$(CC) $(HOST_CFLAGS) $(DEPGEN) -MF $@.d -o $@ $< $(ALL_LDFLAGS) $(HOST_LIBS) -ldl
 
+# Libraries that are preloaded beside ours: preload_NAME.c becomes libpreload_NAME.so.
+PRELOAD_SRC := $(wildcard tests/hosts/preload_*.c)
+PRELOADS    := $(PRELOAD_SRC:tests/hosts/%.c=$(BUILD)/hosts/lib%.so)
+
+hosts: $(PRELOADS)
+
+$(PRELOADS): $(BUILD)/hosts/lib%.so: tests/hosts/%.c | deps-build
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) $(DEPGEN) -MF $@.d -fPIC -fvisibility=hidden -shared -o $@ $< $(ALL_LDFLAGS) -ldl
+
 # --- unit tests: one Check program for each tests/unit/test_*.c ----------------------------------
 # A program links the whole library's objects (hidden names and all), and Check.
 
@@ -82,3 +92,12 @@ abi-check:
 	@if [ -f "$(CUDA_INCLUDE)/cuda.h" ]; then \
 	    $(CC) $(BASE) -I$(CUDA_INCLUDE) -fsyntax-only tests/unit/abi_check.c && echo "abi-check: agrees with $(CUDA_INCLUDE)/cuda.h"; \
 	else echo "abi-check: no cuda.h on this machine: skipped"; exit 77; fi
+
+# --- benchmark: what the library adds to a call --------------------------------------------------
+
+$(BUILD)/bench/bench_calls: tests/bench/bench_calls.c $(SIM_LIBS) | deps-build
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) $(DEPGEN) -o $@ $< $(ALL_LDFLAGS) -L$(BUILD)/sim -lcuda
+
+bench: all $(BUILD)/bench/bench_calls
+	$(PYTHON) tests/bench/run $(BUILD)

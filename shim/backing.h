@@ -1,0 +1,69 @@
+/* backing.h: where the bytes of an allocation can lie. Each backing takes a request in the current
+ * context and gives an address that the device can use, or an error and nothing else changed.
+ */
+#ifndef HYBRIDMEM_BACKING_H
+#define HYBRIDMEM_BACKING_H
+
+#include "shim/arena.h"
+#include "shim/context.h"
+#include "shim/cuda_abi.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the host asked for: cuMemAlloc, or with `pitched` cuMemAllocPitch. */
+struct alloc_request {
+    size_t bytes; /* pitched: at least this much, pitch x height */
+    bool pitched;
+    size_t width; /* bytes in a row */
+    size_t height;
+    unsigned int element; /* 4, 8 or 16 bytes */
+};
+
+struct alloc_result {
+    CUdeviceptr address;
+    size_t bytes;
+    size_t pitch; /* bytes from row to row; pitched only */
+};
+
+/* --- VRAM (backing_device.c) --------------------------------------------------------------------
+ */
+
+/* The driver's own answer; on success the allocation is recorded and counted. `reserved` bytes were
+ * counted by the caller already, and are corrected or taken back. */
+CUresult backing_device_alloc(struct context *context, const struct alloc_request *request,
+                              uint64_t reserved, struct alloc_result *result);
+
+/* Counts an allocation of managed memory, which the driver places by itself. */
+void backing_device_note_managed(struct context *context, CUdeviceptr address, uint64_t bytes);
+
+/* Frees an address by `how` (the driver's cuMemFree or a stream-ordered one). An address that we
+ * did not see is the driver's alone. A free that fails leaves everything as it was. */
+typedef CUresult backing_free_fn(CUdeviceptr address, void *arg);
+CUresult backing_device_free(CUdeviceptr address, backing_free_fn *how, void *arg);
+
+/* Drops the records of a context that is gone. */
+void backing_device_drop(struct context *context);
+
+/* --- pinned host memory (backing_host.c)
+ * ---------------------------------------------------------- */
+
+/* A block of pinned memory that the device reads and writes at *address. False if there is none
+ * (pinning failed, no memory, no addresses): nothing has changed then. `room` is the number of
+ * bytes that may be pinned altogether. */
+bool backing_host_alloc(struct context *context, uint64_t bytes, uint64_t room,
+                        struct arena_block *block);
+
+/* Frees the live block that begins at `address`; false if none does. Its memory is used again only
+ * when the context has been idle once after this call (promise P5). */
+bool backing_host_free(uint64_t address, struct arena_block *block);
+
+/* Drops the arenas of a context that is gone; the driver has released its registrations. Returns
+ * the bytes that the host still held in them. */
+uint64_t backing_host_drop(struct context *context);
+
+/* Bytes pinned by us in the process. */
+uint64_t backing_host_pinned(void);
+
+#endif

@@ -1,0 +1,85 @@
+#include "shim/backing.h"
+
+#include "shim/hooks.h"
+#include "shim/registry.h"
+
+static struct ledger *ledger_of(const struct reg_record *record)
+{
+    struct device *device = device_known(record->device);
+    if (!device)
+        return NULL;
+    return record->kind == REG_MANAGED ? &device->managed : &device->vram;
+}
+
+static void uncount(const struct reg_record *record)
+{
+    struct ledger *ledger = ledger_of(record);
+    if (ledger)
+        ledger_sub(ledger, record->bytes);
+}
+
+/* Counts what has come from the driver. Where it cannot be recorded it is not counted either, since
+ * its end would go unseen. */
+static void record(struct context *context, CUdeviceptr address, uint64_t bytes, enum reg_kind kind,
+                   uint64_t reserved)
+{
+    struct reg_record replaced;
+    struct reg_record r = {.address = address,
+                           .bytes = bytes,
+                           .context = context->id,
+                           .device = (uint16_t)context->device->ordinal,
+                           .kind = (uint16_t)kind};
+    struct ledger *ledger = ledger_of(&r);
+
+    if (!reg_put(&r, &replaced))
+        bytes = 0;
+    else if (replaced.address)
+        uncount(&replaced);
+    if (bytes > reserved)
+        ledger_add(ledger, bytes - reserved);
+    else if (bytes < reserved)
+        ledger_sub(ledger, reserved - bytes);
+}
+
+CUresult backing_device_alloc(struct context *context, const struct alloc_request *request,
+                              uint64_t reserved, struct alloc_result *result)
+{
+    CUresult r;
+
+    if (request->pitched) {
+        r = driver.cuMemAllocPitch_v2(&result->address, &result->pitch, request->width,
+                                      request->height, request->element);
+        result->bytes = r == CUDA_SUCCESS ? result->pitch * request->height : 0;
+    } else {
+        r = driver.cuMemAlloc_v2(&result->address, request->bytes);
+        result->bytes = request->bytes;
+    }
+    if (r == CUDA_SUCCESS)
+        record(context, result->address, result->bytes, REG_DEVICE, reserved);
+    else if (reserved)
+        ledger_sub(&context->device->vram, reserved);
+    return r;
+}
+
+void backing_device_note_managed(struct context *context, CUdeviceptr address, uint64_t bytes)
+{
+    record(context, address, bytes, REG_MANAGED, 0);
+}
+
+CUresult backing_device_free(CUdeviceptr address, backing_free_fn *how, void *arg)
+{
+    struct reg_record r, replaced;
+    bool known = reg_take(address, &r);
+    CUresult result = how(address, arg);
+
+    if (known && result == CUDA_SUCCESS)
+        uncount(&r);
+    else if (known)
+        reg_put(&r, &replaced);
+    return result;
+}
+
+void backing_device_drop(struct context *context)
+{
+    reg_drop_context(context->id, uncount);
+}

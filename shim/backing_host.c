@@ -1,0 +1,355 @@
+/* backing_host.c: redirected blocks: arenas of pinned memory, one pool for each context.
+ *
+ * An arena belongs to the context that pinned it and dies with it, as device memory does. Pinning
+ * costs milliseconds, so arenas are cut into blocks and used again; a freed block waits until the
+ * context has been idle once, and one synchronisation releases all that wait (promise P5). No lock
+ * is held while the driver waits or pins.
+ */
+#include "shim/backing.h"
+
+#include "shim/hooks.h"
+#include "shim/init.h"
+#include "shim/log.h"
+#include "shim/window.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define PAGE UINT64_C(4096)
+/* A new arena is half of what the pool holds already, within these bounds: few pins for much
+ * memory, and no large pin for a little. */
+#define GROW_MIN (UINT64_C(32) << 20)
+#define GROW_MAX (UINT64_C(512) << 20)
+/* Empty arenas kept for the next allocation; the rest goes back to the system. */
+#define KEEP_EMPTY (UINT64_C(512) << 20)
+/* This much waiting for an idle context is worth a synchronisation in the free itself, which the
+ * driver's own cuMemFree does at every call. */
+#define RETIRED_MAX (UINT64_C(256) << 20)
+
+static _Atomic uint64_t pinned_total;
+
+uint64_t backing_host_pinned(void)
+{
+    return atomic_load_explicit(&pinned_total, memory_order_relaxed);
+}
+
+static uint64_t round_up(uint64_t n, uint64_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+/* --- pinning ------------------------------------------------------------------------------------
+ */
+
+/* Does the device reach `memory` under the host's own address? (cuMemHostRegister: only where
+ * CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM says so; cuMemHostAlloc: on all
+ * devices with unified addressing.) */
+static bool same_address(void *memory)
+{
+    CUdeviceptr seen = 0;
+    return driver.cuMemHostGetDevicePointer_v2(&seen, memory, 0) == CUDA_SUCCESS &&
+           seen == (CUdeviceptr)(uintptr_t)memory;
+}
+
+static void *pin_registered(uint64_t bytes)
+{
+    bool huge = shim_config()->hugepages == CFG_HUGEPAGES_AUTO;
+    void *memory = window_take(bytes, huge);
+
+    if (!memory)
+        return NULL;
+    CUresult r = driver.cuMemHostRegister_v2(
+        memory, bytes, CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
+    if (r == CUDA_SUCCESS && same_address(memory))
+        return memory;
+    if (r == CUDA_SUCCESS)
+        driver.cuMemHostUnregister(memory);
+    window_give(memory, bytes);
+    return NULL;
+}
+
+/* The driver chooses the address, which need not be a multiple of ARENA_UNIT: what is not used of
+ * it lies before the arena, so the allocation's own address is kept in front of it. */
+static void *pin_allocated(uint64_t bytes)
+{
+    void *memory = NULL;
+
+    if (driver.cuMemHostAlloc(&memory, bytes + 2 * ARENA_UNIT,
+                              CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP) != CUDA_SUCCESS)
+        return NULL;
+    if (!same_address(memory)) {
+        driver.cuMemFreeHost(memory);
+        return NULL;
+    }
+    uint64_t base = round_up((uint64_t)(uintptr_t)memory + sizeof memory, ARENA_UNIT);
+    memcpy((void *)(uintptr_t)(base - sizeof memory), &memory, sizeof memory);
+    return (void *)(uintptr_t)base;
+}
+
+static void *allocation_of(uint64_t base)
+{
+    void *memory;
+    memcpy(&memory, (void *)(uintptr_t)(base - sizeof memory), sizeof memory);
+    return memory;
+}
+
+static bool registration_works(const struct context *context)
+{
+    int value = 0;
+    return driver.cuDeviceGetAttribute(&value,
+                                       CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM,
+                                       context->device->handle) == CUDA_SUCCESS &&
+           value;
+}
+
+static enum host_kind choose_kind(const struct context *context)
+{
+    enum cfg_backing wish = (enum cfg_backing)shim_config()->backing;
+
+    if (wish == CFG_BACKING_PINNED)
+        return HOST_PINNED;
+    if (wish == CFG_BACKING_REGISTERED || registration_works(context))
+        return HOST_REGISTERED;
+    return HOST_PINNED;
+}
+
+static void *pin_pages(struct host_pool *pool, uint64_t bytes)
+{
+    void *memory = pool->kind == HOST_REGISTERED ? pin_registered(bytes) : pin_allocated(bytes);
+
+    /* The driver has the last word: what the attribute promised may fail (a sandbox, a cap on
+     * locked memory), and cuMemHostAlloc pins in another way. */
+    if (!memory && pool->kind == HOST_REGISTERED && pool->count == 0 &&
+        shim_config()->backing == CFG_BACKING_AUTO && (memory = pin_allocated(bytes)))
+        pool->kind = HOST_PINNED;
+    return memory;
+}
+
+static struct arena *pin(struct context *context, uint64_t bytes)
+{
+    struct host_pool *pool = &context->pool;
+    void *memory = pin_pages(pool, bytes);
+
+    if (!memory)
+        return NULL;
+    struct arena *arena = arena_create((uint64_t)(uintptr_t)memory, bytes, context);
+    if (arena) {
+        atomic_fetch_add(&pinned_total, bytes);
+        return arena;
+    }
+    if (pool->kind == HOST_PINNED)
+        driver.cuMemFreeHost(allocation_of((uint64_t)(uintptr_t)memory));
+    else if (driver.cuMemHostUnregister(memory) == CUDA_SUCCESS)
+        window_give(memory, bytes);
+    return NULL;
+}
+
+/* Gives an empty arena's memory back; false, and nothing changed, if the driver will not. */
+static bool unpin(struct context *context, struct arena *arena)
+{
+    uint64_t base = arena_base(arena), bytes = arena_bytes(arena);
+    void *memory = (void *)(uintptr_t)base;
+
+    if (context->pool.kind == HOST_REGISTERED) {
+        if (driver.cuMemHostUnregister(memory) != CUDA_SUCCESS)
+            return false;
+        arena_destroy(arena);
+        window_give(memory, bytes);
+    } else {
+        if (driver.cuMemFreeHost(allocation_of(base)) != CUDA_SUCCESS)
+            return false;
+        arena_destroy(arena);
+    }
+    atomic_fetch_sub(&pinned_total, bytes);
+    return true;
+}
+
+/* --- a context's pool ---------------------------------------------------------------------------
+ */
+
+static bool pool_add(struct host_pool *pool, struct arena *arena)
+{
+    if (!pool->arenas) {
+        void *p = mmap(NULL, POOL_ARENAS_MAX * sizeof *pool->arenas, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED)
+            return false;
+        pool->arenas = p;
+    }
+    if (pool->count == POOL_ARENAS_MAX)
+        return false;
+    pool->arenas[pool->count++] = arena;
+    pool->pinned += arena_bytes(arena);
+    return true;
+}
+
+/* Newest first: it is the largest, and has been cut least. */
+static uint64_t pool_alloc(struct host_pool *pool, uint64_t bytes)
+{
+    for (uint32_t i = pool->count; i-- > 0;) {
+        uint64_t address = arena_alloc(pool->arenas[i], bytes);
+        if (address)
+            return address;
+    }
+    return 0;
+}
+
+/* Waits until the context is idle and makes what was retired before usable. The pool's lock is held
+ * on entry and on return, and let go while the driver waits. The context must be current. False if
+ * nothing came of it. */
+static bool pool_reclaim(struct host_pool *pool)
+{
+    uint64_t batch = pool->retired;
+
+    if (!batch || pool->reclaiming || context_capturing())
+        return false;
+    pool->reclaiming = true;
+    for (uint32_t i = 0; i < pool->count; i++)
+        arena_close_batch(pool->arenas[i]);
+    pthread_mutex_unlock(&pool->lock);
+    bool idle = driver.cuCtxSynchronize() == CUDA_SUCCESS;
+    pthread_mutex_lock(&pool->lock);
+    for (uint32_t i = 0; i < pool->count; i++) {
+        if (idle)
+            arena_release(pool->arenas[i]);
+        else
+            arena_reopen_batch(pool->arenas[i]);
+    }
+    if (idle)
+        pool->retired -= batch;
+    pool->reclaiming = false;
+    return idle;
+}
+
+/* Gives empty arenas back until at most `keep` bytes of them are left. Lock held, as above: an
+ * arena that is being unpinned is no longer in the pool. */
+static void pool_trim(struct context *context, uint64_t keep)
+{
+    struct host_pool *pool = &context->pool;
+
+    uint64_t kept = 0;
+    for (uint32_t i = 0; i < pool->count && !pool->reclaiming;) {
+        struct arena *arena = pool->arenas[i];
+        uint64_t bytes = arena_bytes(arena);
+        if (!arena_is_empty(arena) || kept + bytes <= keep) {
+            kept += arena_is_empty(arena) ? bytes : 0;
+            i++;
+            continue;
+        }
+        pool->arenas[i] = pool->arenas[--pool->count];
+        pool->pinned -= bytes;
+        pthread_mutex_unlock(&pool->lock);
+        bool gone = unpin(context, arena);
+        pthread_mutex_lock(&pool->lock);
+        if (!gone) {
+            pool_add(pool, arena);
+            return;
+        }
+        i = 0; /* others may have changed the pool meanwhile */
+        kept = 0;
+    }
+}
+
+/* One more arena, for at least `bytes`, cut from what `room` leaves. Lock held, as above. */
+static bool pool_grow(struct context *context, uint64_t bytes, uint64_t room)
+{
+    struct host_pool *pool = &context->pool;
+    uint64_t need = round_up(bytes, PAGE);
+    uint64_t pinned = backing_host_pinned();
+    uint64_t left = room > pinned ? room - pinned : 0;
+    uint64_t size = pool->pinned / 2;
+
+    size = size < GROW_MIN ? GROW_MIN : size > GROW_MAX ? GROW_MAX : round_up(size, ARENA_UNIT);
+    size = size > left ? left / PAGE * PAGE : size;
+    size = size < need ? need : size;
+    /* Rounding to pages may go beyond the room, fragments may not. */
+    if (need < bytes || size > ARENA_MAX || need > round_up(left, ARENA_UNIT))
+        return false;
+    if (pool->kind == HOST_UNDECIDED)
+        pool->kind = choose_kind(context);
+    pthread_mutex_unlock(&pool->lock);
+    struct arena *arena = pin(context, size);
+    if (!arena && size > need)
+        arena = pin(context, need);
+    pthread_mutex_lock(&pool->lock);
+    if (arena && !pool_add(pool, arena)) {
+        unpin(context, arena);
+        return false;
+    }
+    return arena != NULL;
+}
+
+bool backing_host_alloc(struct context *context, uint64_t bytes, uint64_t room,
+                        struct arena_block *block)
+{
+    struct host_pool *pool = &context->pool;
+
+    pthread_mutex_lock(&pool->lock);
+    uint64_t address = pool_alloc(pool, bytes);
+    if (!address && pool_reclaim(pool))
+        address = pool_alloc(pool, bytes);
+    if (!address) {
+        if (backing_host_pinned() + bytes > room)
+            pool_trim(context, 0);
+        if (pool_grow(context, bytes, room))
+            address = pool_alloc(pool, bytes);
+    }
+    if (address && arena_find(address, block))
+        pool->live += bytes;
+    pthread_mutex_unlock(&pool->lock);
+    return address != 0;
+}
+
+/* Is this the context that the calling thread works in? Only then may the pool be reclaimed. */
+static bool is_current(const struct context *context)
+{
+    CUcontext handle = NULL;
+    return driver.cuCtxGetCurrent(&handle) == CUDA_SUCCESS && handle == context->handle;
+}
+
+bool backing_host_free(uint64_t address, struct arena_block *block)
+{
+    struct arena *arena = arena_at(address);
+    if (!arena)
+        return false;
+    struct context *context = arena_owner(arena);
+    struct host_pool *pool = &context->pool;
+
+    pthread_mutex_lock(&pool->lock);
+    bool was_live = arena_retire(arena, address, block);
+    if (was_live) {
+        pool->live -= block->bytes;
+        pool->retired += block->bytes;
+        if (pool->retired > RETIRED_MAX && is_current(context) && pool_reclaim(pool))
+            pool_trim(context, KEEP_EMPTY);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return was_live;
+}
+
+uint64_t backing_host_drop(struct context *context)
+{
+    struct host_pool *pool = &context->pool;
+    uint64_t live;
+
+    pthread_mutex_lock(&pool->lock);
+    while (pool->count) {
+        struct arena *arena = pool->arenas[--pool->count];
+        uint64_t base = arena_base(arena), bytes = arena_bytes(arena);
+        arena_destroy(arena);
+        atomic_fetch_sub(&pinned_total, bytes);
+        if (pool->kind == HOST_REGISTERED) {
+            /* The registration was portable: should the driver have kept it beyond its context, it
+             * ends here; otherwise this answers "not registered". */
+            driver.cuMemHostUnregister((void *)(uintptr_t)base);
+            window_give((void *)(uintptr_t)base, bytes);
+        }
+    }
+    live = pool->live;
+    pool->pinned = 0;
+    pool->live = 0;
+    pool->retired = 0;
+    pthread_mutex_unlock(&pool->lock);
+    return live;
+}

@@ -1,0 +1,130 @@
+#include "shim/context.h"
+
+#include "shim/backing.h"
+#include "shim/hooks.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct context *all; /* every record ever made, newest first */
+static uint32_t last_id;
+static atomic_uint generation; /* changes whenever a record dies */
+static atomic_int captures;
+
+/* The last context that this thread asked for. */
+static __thread struct {
+    CUcontext handle;
+    struct context *context;
+    unsigned generation;
+} cache;
+
+static struct context *find_locked(CUcontext handle)
+{
+    for (struct context *c = all; c; c = c->next)
+        if (c->alive && c->handle == handle)
+            return c;
+    return NULL;
+}
+
+/* A record to fill: one whose context died, or a new one. */
+static struct context *make_locked(void)
+{
+    struct context *c = all;
+
+    while (c && (c->alive || c->pool.count))
+        c = c->next;
+    if (!c) {
+        c = calloc(1, sizeof *c);
+        if (!c)
+            return NULL;
+        pthread_mutex_init(&c->pool.lock, NULL);
+        c->next = all;
+        all = c;
+    }
+    return c;
+}
+
+static struct context *find_or_make(CUcontext handle)
+{
+    CUdevice ordinal;
+
+    pthread_mutex_lock(&lock);
+    struct context *c = find_locked(handle);
+    pthread_mutex_unlock(&lock);
+    if (c || driver.cuCtxGetDevice(&ordinal) != CUDA_SUCCESS)
+        return c;
+    struct device *device = device_get(ordinal);
+    if (!device)
+        return NULL;
+    pthread_mutex_lock(&lock);
+    c = find_locked(handle);
+    if (!c && (c = make_locked())) {
+        c->handle = handle;
+        c->id = ++last_id;
+        c->device = device;
+        c->pool.kind = HOST_UNDECIDED;
+        c->alive = true;
+    }
+    pthread_mutex_unlock(&lock);
+    return c;
+}
+
+struct context *context_current(void)
+{
+    CUcontext handle = NULL;
+    unsigned now = atomic_load_explicit(&generation, memory_order_acquire);
+
+    if (driver.cuCtxGetCurrent(&handle) != CUDA_SUCCESS || !handle)
+        return NULL;
+    if (likely(cache.handle == handle && cache.generation == now && cache.context))
+        return cache.context;
+    struct context *c = find_or_make(handle);
+    if (c) {
+        cache.handle = handle;
+        cache.context = c;
+        cache.generation = now;
+    }
+    return c;
+}
+
+struct context *context_find(CUcontext handle)
+{
+    pthread_mutex_lock(&lock);
+    struct context *c = find_locked(handle);
+    pthread_mutex_unlock(&lock);
+    return c;
+}
+
+bool context_retire(struct context *context)
+{
+    pthread_mutex_lock(&lock);
+    bool was_alive = context->alive;
+    context->alive = false;
+    pthread_mutex_unlock(&lock);
+    atomic_fetch_add_explicit(&generation, 1, memory_order_release);
+    return was_alive;
+}
+
+void context_capture_began(void)
+{
+    atomic_fetch_add(&captures, 1);
+}
+
+void context_capture_ended(void)
+{
+    atomic_fetch_sub(&captures, 1);
+}
+
+bool context_capturing(void)
+{
+    return atomic_load_explicit(&captures, memory_order_acquire) > 0;
+}
+
+void context_forget_all(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    all = NULL;
+    cache.context = NULL;
+    atomic_store(&captures, 0);
+}

@@ -1,0 +1,234 @@
+#include "shim/core.h"
+
+#include "shim/hooks.h"
+#include "shim/log.h"
+#include "shim/registry.h"
+
+#include <stdatomic.h>
+
+/* The pitch of a redirected block: the driver's own is a multiple of 512 on every device so far,
+ * and every texture pitch alignment divides that. */
+#define PITCH_ALIGNMENT 512u
+
+static _Atomic uint64_t host_live;
+
+uint64_t core_host_bytes(void)
+{
+    return atomic_load_explicit(&host_live, memory_order_relaxed);
+}
+
+/* --- host memory
+ * ---------------------------------------------------------------------------------- */
+
+static bool host_reserve(uint64_t bytes, uint64_t room)
+{
+    uint64_t now = atomic_load(&host_live);
+    do {
+        if (bytes > room || now > room - bytes)
+            return false;
+    } while (!atomic_compare_exchange_weak(&host_live, &now, now + bytes));
+    return true;
+}
+
+static void raise_peak(_Atomic uint64_t *peak, uint64_t now)
+{
+    uint64_t seen = atomic_load(peak);
+    while (now > seen && !atomic_compare_exchange_weak(peak, &seen, now))
+        ;
+}
+
+static void count_redirected(struct device *d, uint64_t bytes)
+{
+    char size[LOG_SIZE_MAX];
+
+    if (atomic_fetch_add(&d->redirected_allocations, 1) == 0)
+        log_info("cuda:%d: overflow begins: %s to host memory (see HYBRIDMEM_CONSERVATIVE_FACTOR, "
+                 "HYBRIDMEM_OVERHEAD_PERCENT)",
+                 d->ordinal, log_size(bytes, size));
+    atomic_fetch_add(&d->redirected_bytes, bytes);
+    raise_peak(&d->host_bytes_peak, atomic_fetch_add(&d->host_bytes, bytes) + bytes);
+}
+
+/* Tries host memory within `room`; false, and nothing changed, if that cannot be. */
+static bool redirect(struct context *context, const struct alloc_request *request, uint64_t room,
+                     struct alloc_result *result)
+{
+    struct arena_block block;
+    static atomic_bool warned;
+
+    if (!host_reserve(request->bytes, room))
+        return false;
+    if (!backing_host_alloc(context, request->bytes, room, &block)) {
+        atomic_fetch_sub(&host_live, request->bytes);
+        if (!atomic_exchange(&warned, true))
+            log_warn("host memory could not be pinned; VRAM is tried instead (HYBRIDMEM_BACKING "
+                     "chooses how, HYBRIDMEM_HOST_LIMIT how much)");
+        return false;
+    }
+    count_redirected(context->device, request->bytes);
+    result->address = block.base;
+    result->bytes = request->bytes;
+    result->pitch = request->pitched ? request->bytes / request->height : 0;
+    return true;
+}
+
+static void count_insufficient(struct device *d, uint64_t bytes, const struct pol_limits *limits)
+{
+    char size[LOG_SIZE_MAX], used[LOG_SIZE_MAX], room[LOG_SIZE_MAX];
+
+    if (atomic_fetch_add(&d->insufficient, 1) == 0)
+        log_warn("cuda:%d: %s should overflow, but %s of %s host memory is in use; VRAM is tried "
+                 "(raise it with HYBRIDMEM_SYSTEM_RAM_PAD_GB or HYBRIDMEM_HOST_LIMIT)",
+                 d->ordinal, log_size(bytes, size), log_size(core_host_bytes(), used),
+                 log_size(limits->sys_avail, room));
+}
+
+/* --- allocation
+ * ----------------------------------------------------------------------------------- */
+
+/* The size that counts for the budget; false if the driver would refuse the request at once. */
+static bool size_request(const struct alloc_request *asked, struct alloc_request *sized)
+{
+    size_t pitch;
+
+    *sized = *asked;
+    if (!asked->pitched)
+        return asked->bytes > 0;
+    return asked->height > 0 && asked->width > 0 &&
+           (asked->element == 4 || asked->element == 8 || asked->element == 16) &&
+           !__builtin_add_overflow(asked->width, PITCH_ALIGNMENT - 1, &pitch) &&
+           !__builtin_mul_overflow(pitch / PITCH_ALIGNMENT * PITCH_ALIGNMENT, asked->height,
+                                   &sized->bytes);
+}
+
+static CUresult driver_alone(const struct alloc_request *request, struct alloc_result *result)
+{
+    if (request->pitched)
+        return driver.cuMemAllocPitch_v2(&result->address, &result->pitch, request->width,
+                                         request->height, request->element);
+    return driver.cuMemAlloc_v2(&result->address, request->bytes);
+}
+
+/* The verdict on a request, and the limits it came from. VRAM that it grants is counted at once, so
+ * that two threads cannot both have the last of it. */
+static struct pol_verdict decide(struct device *d, uint64_t bytes, struct pol_limits *limits)
+{
+    pthread_mutex_lock(&d->lock);
+    *limits = *device_limits(d, false);
+    struct pol_usage usage = {ledger_sum(&d->vram), core_host_bytes()};
+    struct pol_verdict v = pol_decide(&d->settings, limits, &usage, bytes);
+    if (!v.host)
+        ledger_add(&d->vram, bytes);
+    pthread_mutex_unlock(&d->lock);
+    return v;
+}
+
+/* The driver is out of memory: looks again at what is there and overflows if it may. */
+static CUresult overflow(struct context *context, const struct alloc_request *request,
+                         bool was_counted, struct alloc_result *result)
+{
+    struct device *d = context->device;
+    struct pol_limits limits;
+
+    pthread_mutex_lock(&d->lock);
+    limits = *device_limits(d, true);
+    pthread_mutex_unlock(&d->lock);
+    if (redirect(context, request, limits.sys_avail, result))
+        return CUDA_SUCCESS;
+    if (!was_counted)
+        count_insufficient(d, request->bytes, &limits);
+    return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+CUresult core_alloc(const struct alloc_request *asked, struct alloc_result *result)
+{
+    struct context *context = context_current();
+    struct alloc_request request;
+    struct pol_limits limits;
+
+    if (!context || !context->device->target || !size_request(asked, &request))
+        return driver_alone(asked, result);
+
+    struct device *d = context->device;
+    uint64_t reserved = 0;
+    bool tried_host = false, exhausted = false;
+    if (request.bytes >= atomic_load_explicit(&d->small_below, memory_order_relaxed)) {
+        struct pol_verdict v = decide(d, request.bytes, &limits);
+        /* While a stream captures, the driver owns what is allocated, as long as it can. */
+        if (v.host && !context_capturing()) {
+            if (redirect(context, &request, limits.sys_avail, result))
+                return CUDA_SUCCESS;
+            tried_host = true;
+        }
+        exhausted = v.reason == POL_HOST_EXHAUSTED;
+        if (exhausted)
+            count_insufficient(d, request.bytes, &limits);
+        reserved = v.host ? 0 : request.bytes;
+    }
+    CUresult r = backing_device_alloc(context, &request, reserved, result);
+    if (r == CUDA_ERROR_OUT_OF_MEMORY && !tried_host)
+        r = overflow(context, &request, exhausted, result);
+    if (r == CUDA_ERROR_OUT_OF_MEMORY)
+        atomic_fetch_add(&d->refused, 1);
+    return r;
+}
+
+/* --- the other end
+ * -------------------------------------------------------------------------------- */
+
+static void uncount_redirected(struct device *d, uint64_t bytes)
+{
+    atomic_fetch_sub(&d->host_bytes, bytes);
+    atomic_fetch_sub(&host_live, bytes);
+}
+
+CUresult core_free(CUdeviceptr address, backing_free_fn *how, void *arg)
+{
+    struct arena_block block;
+
+    if (!arena_may_hold(address) || !arena_at(address))
+        return backing_device_free(address, how, arg);
+    /* A device pointer that is no live allocation's (CUDA driver API, cuMemFree). */
+    if (!backing_host_free(address, &block))
+        return CUDA_ERROR_INVALID_VALUE;
+    struct context *context = arena_owner(block.arena);
+    uncount_redirected(context->device, block.bytes);
+    return CUDA_SUCCESS;
+}
+
+bool core_is_ours(CUdeviceptr address, struct arena_block *block)
+{
+    if (likely(!arena_may_hold(address)) || !arena_at(address))
+        return false;
+    if (!arena_find(address, block))
+        block->base = 0;
+    return true;
+}
+
+bool core_range_is_sound(CUdeviceptr address, size_t bytes)
+{
+    struct arena_block block;
+
+    if (!core_is_ours(address, &block))
+        return true;
+    return block.base && bytes <= block.base + block.bytes - address;
+}
+
+void core_context_gone(CUcontext handle)
+{
+    struct context *context = handle ? context_find(handle) : NULL;
+
+    if (!context || !context_retire(context))
+        return;
+    backing_device_drop(context);
+    uncount_redirected(context->device, backing_host_drop(context));
+}
+
+void core_forget_everything(void)
+{
+    arena_forget();
+    reg_forget();
+    context_forget_all();
+    device_forget();
+    atomic_store(&host_live, 0);
+}

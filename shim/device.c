@@ -1,0 +1,210 @@
+#include "shim/device.h"
+
+#include "shim/backing.h"
+#include "shim/hooks.h"
+#include "shim/init.h"
+#include "shim/log.h"
+#include "shim/ram.h"
+
+#include <string.h>
+#include <time.h>
+
+static struct device devices[DEVICES_MAX];
+static _Atomic bool known[DEVICES_MAX];
+static pthread_mutex_t setup_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct {
+    pthread_mutex_t lock;
+    bool polled;
+    int64_t polled_ms;
+    uint64_t total;
+    uint64_t available; /* as if we held nothing */
+} ram = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static _Atomic uint64_t host_share; /* 0: not fixed yet; otherwise the share + 1 */
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static bool is_old(bool polled, int64_t polled_ms)
+{
+    return !polled || now_ms() - polled_ms >= (int64_t)shim_config()->stats_ttl_ms;
+}
+
+/* --- RAM
+ * ------------------------------------------------------------------------------------------ */
+
+static void poll_ram(bool fresh, uint64_t *total, uint64_t *available)
+{
+    pthread_mutex_lock(&ram.lock);
+    if (fresh || is_old(ram.polled, ram.polled_ms)) {
+        struct ram seen;
+        bool said = ram.polled;
+        if (!ram_read("", &seen) && !said)
+            log_warn("/proc/meminfo cannot be read: nothing can be redirected to host memory");
+        ram.total = seen.total;
+        ram.available = seen.total ? seen.available + backing_host_pinned() : 0;
+        ram.polled = true;
+        ram.polled_ms = now_ms();
+    }
+    *total = ram.total;
+    *available = ram.available;
+    pthread_mutex_unlock(&ram.lock);
+}
+
+static struct pol_settings settings_for(uint64_t vram_total, uint64_t ram_total)
+{
+    const struct config *c = shim_config();
+    struct pol_settings s = {
+        .conservative_factor = c->conservative_factor,
+        .overhead_percent = c->overhead_percent,
+        .system_ram_pad =
+            c->system_ram_pad_gb == CFG_UNSET ? POL_AUTO : pol_scale(POL_GIB, c->system_ram_pad_gb),
+        .vram_limit = cfg_size_bytes(&c->vram_limit, vram_total),
+        .host_limit = cfg_size_bytes(&c->host_limit, ram_total),
+        .min_redirect = cfg_size_bytes(&c->min_redirect, vram_total),
+        .placement = c->placement == CFG_PLACEMENT_DEVICE_FIRST ? POL_PLACEMENT_DEVICE_FIRST
+                                                                : POL_PLACEMENT_STRICT,
+    };
+    return s;
+}
+
+uint64_t device_sys_avail(void)
+{
+    struct pol_view view = {0};
+
+    poll_ram(false, &view.ram_total, &view.ram_available);
+    struct pol_settings settings = settings_for(0, view.ram_total);
+    return pol_limits(&settings, &view).sys_avail;
+}
+
+uint64_t device_host_share(void)
+{
+    uint64_t share = atomic_load(&host_share), fresh;
+
+    if (!share) {
+        fresh = device_sys_avail() + 1;
+        share = atomic_compare_exchange_strong(&host_share, &share, fresh) ? fresh : share;
+    }
+    return share - 1;
+}
+
+/* --- devices
+ * -------------------------------------------------------------------------------------- */
+
+static bool is_target(int ordinal, CUdevice handle)
+{
+    const struct cfg_gpus *wish = &shim_config()->target_gpu;
+    CUuuid uuid;
+    bool have_uuid = !wish->all && driver.cuDeviceGetUuid(&uuid, handle) == CUDA_SUCCESS;
+
+    if (wish->all)
+        return true;
+    for (size_t i = 0; i < wish->count; i++) {
+        const struct cfg_gpu *gpu = &wish->gpu[i];
+        if (gpu->is_uuid ? have_uuid && memcmp(uuid.bytes, gpu->uuid, gpu->uuid_len) == 0
+                         : gpu->ordinal == ordinal)
+            return true;
+    }
+    return false;
+}
+
+struct device *device_known(int ordinal)
+{
+    return ordinal >= 0 && ordinal < DEVICES_MAX && atomic_load(&known[ordinal]) ? &devices[ordinal]
+                                                                                 : NULL;
+}
+
+struct device *device_get(int ordinal)
+{
+    struct device *d = device_known(ordinal);
+
+    if (d || ordinal < 0 || ordinal >= DEVICES_MAX)
+        return d;
+    pthread_mutex_lock(&setup_lock);
+    d = &devices[ordinal];
+    if (!atomic_load(&known[ordinal])) {
+        CUdevice handle;
+        if (driver.cuDeviceGet(&handle, ordinal) == CUDA_SUCCESS) {
+            d->ordinal = ordinal;
+            d->handle = handle;
+            d->target = is_target(ordinal, handle);
+            pthread_mutex_init(&d->lock, NULL);
+            atomic_store(&known[ordinal], true);
+        } else {
+            d = NULL;
+        }
+    }
+    pthread_mutex_unlock(&setup_lock);
+    return d;
+}
+
+/* Where the driver does not answer, VRAM has no budget: it is tried, and it may refuse. */
+static const struct pol_limits unknown_vram = {.gpu_budget = UINT64_MAX, .vram_cap = POL_NONE};
+
+static void say_budget(const struct device *d)
+{
+    char budget[LOG_SIZE_MAX], total[LOG_SIZE_MAX], others[LOG_SIZE_MAX], host[LOG_SIZE_MAX];
+
+    log_info("cuda:%d: budget %s of %s VRAM (%s held by others); up to %s of host memory",
+             d->ordinal, log_size(d->limits.gpu_budget, budget),
+             log_size(d->limits.vram_total, total), log_size(d->limits.reserved, others),
+             log_size(d->limits.sys_avail, host));
+}
+
+/* With a vram_limit every byte needs a verdict; otherwise the budget leaves the small ones alone.
+ */
+static uint64_t small_below(const struct pol_settings *settings)
+{
+    if (settings->vram_limit != POL_NONE)
+        return 0;
+    return settings->placement == POL_PLACEMENT_DEVICE_FIRST ? UINT64_MAX : settings->min_redirect;
+}
+
+const struct pol_limits *device_limits(struct device *d, bool fresh)
+{
+    struct pol_view view = {0};
+    size_t free_bytes, total;
+
+    if (!fresh && !is_old(d->polled, d->polled_ms))
+        return &d->limits;
+    bool first = !d->polled;
+    bool answered = driver.cuMemGetInfo_v2(&free_bytes, &total) == CUDA_SUCCESS;
+    poll_ram(fresh, &view.ram_total, &view.ram_available);
+    if (answered) {
+        view.vram_total = total;
+        view.vram_free = free_bytes;
+        view.device_bytes = ledger_sum(&d->vram);
+        d->settings = settings_for(total, view.ram_total);
+        d->limits = pol_limits(&d->settings, &view);
+        d->polled = true;
+        d->polled_ms = now_ms();
+        atomic_store(&d->small_below, small_below(&d->settings));
+    } else if (first) {
+        d->settings = settings_for(0, view.ram_total);
+        d->limits = unknown_vram;
+        d->limits.sys_avail = pol_limits(&d->settings, &view).sys_avail;
+    }
+    if (answered && first)
+        say_budget(d);
+    return &d->limits;
+}
+
+uint64_t device_capped_total(const struct device *device, uint64_t total)
+{
+    uint64_t limit = cfg_size_bytes(&shim_config()->vram_limit, total);
+    return device->target && limit < total ? limit : total;
+}
+
+void device_forget(void)
+{
+    for (int i = 0; i < DEVICES_MAX; i++)
+        atomic_store(&known[i], false);
+    memset(devices, 0, sizeof devices);
+    pthread_mutex_init(&setup_lock, NULL);
+    pthread_mutex_init(&ram.lock, NULL);
+}

@@ -1,0 +1,266 @@
+/* entry_query.c: redirected memory answers as device memory does (promise P1), and reports of
+ * memory say what a host may count on.
+ */
+#include "shim/core.h"
+#include "shim/hooks.h"
+#include "shim/init.h"
+#include "shim/log.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+/* --- pointers
+ * ------------------------------------------------------------------------------------- */
+
+enum answer {
+    ANSWERED,
+    REFUSED,    /* as the driver refuses it for device memory */
+    ASK_DRIVER, /* the answer does not depend on where the block lies, or we do not know the
+                   attribute */
+};
+
+#define ANSWER(type, value)                                                                        \
+    do {                                                                                           \
+        type v_ = (value);                                                                         \
+        memcpy(data, &v_, sizeof v_);                                                              \
+        return ANSWERED;                                                                           \
+    } while (0)
+
+/* CU_MEM_ACCESS_FLAGS_PROT_READWRITE */
+#define ACCESS_READ_WRITE 3
+
+/* What cuPointerGetAttribute says of memory from cuMemAlloc. Types as documented with
+ * CUpointer_attribute. */
+static enum answer attribute_of(const struct arena_block *b, CUpointer_attribute attribute,
+                                CUdeviceptr ptr, void *data)
+{
+    const struct context *context = arena_owner(b->arena);
+
+    switch (attribute) {
+    case CU_POINTER_ATTRIBUTE_CONTEXT:
+        ANSWER(CUcontext, context->handle);
+    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+        ANSWER(unsigned int, CU_MEMORYTYPE_DEVICE);
+    case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
+        ANSWER(CUdeviceptr, ptr);
+    case CU_POINTER_ATTRIBUTE_HOST_POINTER:
+    case CU_POINTER_ATTRIBUTE_P2P_TOKENS:
+        return REFUSED;
+    case CU_POINTER_ATTRIBUTE_BUFFER_ID:
+    case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
+        /* The driver's ids count up from 1; ours have the top bit, so that they never meet. */
+        ANSWER(unsigned long long, b->id | 1ull << 63);
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+        ANSWER(int, context->device->ordinal);
+    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+    case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
+        ANSWER(CUdeviceptr, b->base);
+    case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+    case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
+        ANSWER(size_t, b->bytes);
+    case CU_POINTER_ATTRIBUTE_MAPPED:
+        ANSWER(int, 1);
+    /* Not shared with other processes, other devices' NICs or a decompression engine: the honest
+     * answer keeps a host from trying. */
+    case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+    case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+    case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
+    case CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE:
+        ANSWER(int, 0);
+    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+        ANSWER(uint64_t, 0);
+    case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
+        ANSWER(int, ACCESS_READ_WRITE);
+    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+        ANSWER(void *, NULL);
+    case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+    default:
+        return ASK_DRIVER;
+    }
+}
+
+CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribute, CUdeviceptr ptr)
+{
+    struct arena_block block;
+
+    if (likely(!core_is_ours(ptr, &block)) || !data)
+        return driver.cuPointerGetAttribute(data, attribute, ptr);
+    if (!block.base)
+        return CUDA_ERROR_INVALID_VALUE;
+    switch (attribute_of(&block, attribute, ptr, data)) {
+    case ANSWERED:
+        return CUDA_SUCCESS;
+    case REFUSED:
+        return CUDA_ERROR_INVALID_VALUE;
+    default:
+        return driver.cuPointerGetAttribute(data, attribute, ptr);
+    }
+}
+
+/* One call for several attributes. What does not apply to a pointer is set to zero, and an address
+ * that CUDA does not know gets zeroes throughout (cuPointerGetAttributes): the driver writes those,
+ * asked about an address that nobody has. */
+CUresult cuPointerGetAttributes(unsigned int numAttributes, CUpointer_attribute *attributes,
+                                void **data, CUdeviceptr ptr)
+{
+    static const CUdeviceptr nobodys = 1;
+    struct arena_block block;
+
+    if (likely(!core_is_ours(ptr, &block)) || !attributes || !data || numAttributes == 0)
+        return driver.cuPointerGetAttributes(numAttributes, attributes, data, ptr);
+    if (!block.base)
+        return driver.cuPointerGetAttributes(numAttributes, attributes, data, nobodys);
+    for (unsigned int i = 0; i < numAttributes; i++) {
+        enum answer a = data[i] ? attribute_of(&block, attributes[i], ptr, data[i]) : ASK_DRIVER;
+        if (a == ANSWERED)
+            continue;
+        CUresult r = driver.cuPointerGetAttributes(1, &attributes[i], &data[i],
+                                                   a == REFUSED ? nobodys : ptr);
+        if (r != CUDA_SUCCESS)
+            return r;
+    }
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemGetAddressRange_v2(CUdeviceptr *pbase, size_t *psize, CUdeviceptr dptr)
+{
+    struct arena_block block;
+
+    if (likely(!core_is_ours(dptr, &block)))
+        return driver.cuMemGetAddressRange_v2(pbase, psize, dptr);
+    if (!block.base)
+        return CUDA_ERROR_NOT_FOUND;
+    if (pbase)
+        *pbase = block.base;
+    if (psize)
+        *psize = block.bytes;
+    return CUDA_SUCCESS;
+}
+
+/* --- calls that take host memory: a device pointer is none
+ * ------------------------------------------ */
+
+CUresult cuMemHostGetFlags(unsigned int *pFlags, void *p)
+{
+    struct arena_block block;
+    if (unlikely(core_is_ours((CUdeviceptr)(uintptr_t)p, &block)))
+        return CUDA_ERROR_INVALID_VALUE;
+    return driver.cuMemHostGetFlags(pFlags, p);
+}
+
+CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *pdptr, void *p, unsigned int Flags)
+{
+    struct arena_block block;
+    if (unlikely(core_is_ours((CUdeviceptr)(uintptr_t)p, &block)))
+        return CUDA_ERROR_INVALID_VALUE;
+    return driver.cuMemHostGetDevicePointer_v2(pdptr, p, Flags);
+}
+
+CUresult cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
+{
+    struct arena_block block;
+    if (unlikely(core_is_ours((CUdeviceptr)(uintptr_t)p, &block)))
+        return CUDA_ERROR_INVALID_VALUE;
+    return driver.cuMemHostRegister_v2(p, bytesize, Flags);
+}
+
+/* Without these two a host that mistakes its pointer would take a whole arena away from under its
+ * other blocks (promise P3). */
+CUresult cuMemHostUnregister(void *p)
+{
+    struct arena_block block;
+    if (unlikely(core_is_ours((CUdeviceptr)(uintptr_t)p, &block)))
+        return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+    return driver.cuMemHostUnregister(p);
+}
+
+CUresult cuMemFreeHost(void *p)
+{
+    struct arena_block block;
+    if (unlikely(core_is_ours((CUdeviceptr)(uintptr_t)p, &block)))
+        return CUDA_ERROR_INVALID_VALUE;
+    return driver.cuMemFreeHost(p);
+}
+
+/* The driver's own error for memory that cannot be shared, and a word on why. */
+CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
+{
+    struct arena_block block;
+    static atomic_bool warned;
+
+    if (unlikely(core_is_ours(dptr, &block)) && !atomic_exchange(&warned, true))
+        log_warn(
+            "cuIpcGetMemHandle: the block lies in host memory and cannot be shared with another "
+            "process; HYBRIDMEM_MIN_REDIRECT or HYBRIDMEM_TARGET_GPU keeps such blocks in VRAM");
+    return driver.cuIpcGetMemHandle(pHandle, dptr);
+}
+
+/* --- how much memory there is
+ * ----------------------------------------------------------------------- */
+
+static bool reports_hybrid(const struct device *d)
+{
+    return d->target && shim_config()->report == CFG_REPORT_HYBRID;
+}
+
+/* Free VRAM as the host may see it: with a vram_limit, what the limit leaves beside our own bytes.
+ */
+static uint64_t free_vram(struct device *d, uint64_t free_bytes, uint64_t total)
+{
+    uint64_t capped = device_capped_total(d, total), ours;
+
+    if (capped == total)
+        return free_bytes;
+    ours = ledger_sum(&d->vram);
+    uint64_t left = capped > ours ? capped - ours : 0;
+    return left < free_bytes ? left : free_bytes;
+}
+
+/* Host memory still to be had, within the share that the reported total holds. */
+static uint64_t free_host(void)
+{
+    uint64_t share = device_host_share(), now = device_sys_avail(), used = core_host_bytes();
+
+    share = now < share ? now : share;
+    return share > used ? share - used : 0;
+}
+
+CUresult cuMemGetInfo_v2(size_t *free, size_t *total)
+{
+    size_t real_free = 0, real_total = 0;
+    CUresult r;
+
+    if (!shim_acts() || (!free && !total))
+        return driver.cuMemGetInfo_v2(free, total);
+    r = driver.cuMemGetInfo_v2(&real_free, &real_total);
+    if (r != CUDA_SUCCESS)
+        return r;
+    shim_enter();
+    struct context *context = context_current();
+    struct device *d = context ? context->device : NULL;
+    if (d && d->target) {
+        bool hybrid = reports_hybrid(d);
+        real_free = free_vram(d, real_free, real_total) + (hybrid ? free_host() : 0);
+        real_total = device_capped_total(d, real_total) + (hybrid ? device_host_share() : 0);
+    }
+    shim_leave();
+    if (free)
+        *free = real_free;
+    if (total)
+        *total = real_total;
+    return r;
+}
+
+CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
+{
+    CUresult r = driver.cuDeviceTotalMem_v2(bytes, dev);
+
+    if (r != CUDA_SUCCESS || !bytes || !shim_acts())
+        return r;
+    shim_enter();
+    struct device *d = device_get(dev);
+    if (d && d->target)
+        *bytes = device_capped_total(d, *bytes) + (reports_hybrid(d) ? device_host_share() : 0);
+    shim_leave();
+    return r;
+}

@@ -1,0 +1,136 @@
+#include "shim/stats.h"
+
+#include "shim/backing.h"
+#include "shim/device.h"
+#include "shim/init.h"
+#include "shim/log.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct snapshot {
+    uint64_t vram, vram_peak, host, host_peak, managed, allocations, bytes, insufficient, refused;
+};
+
+static struct snapshot take(struct device *d)
+{
+    ledger_note_peak(&d->vram);
+    return (struct snapshot){
+        .vram = ledger_sum(&d->vram),
+        .vram_peak = atomic_load(&d->vram.peak),
+        .host = atomic_load(&d->host_bytes),
+        .host_peak = atomic_load(&d->host_bytes_peak),
+        .managed = ledger_sum(&d->managed),
+        .allocations = atomic_load(&d->redirected_allocations),
+        .bytes = atomic_load(&d->redirected_bytes),
+        .insufficient = atomic_load(&d->insufficient),
+        .refused = atomic_load(&d->refused),
+    };
+}
+
+/* Text in pieces into a file descriptor, without stdio's buffers. */
+struct out {
+    int fd;
+    bool failed;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct out *out, const char *format, ...)
+{
+    char buf[1024];
+    va_list args;
+
+    va_start(args, format);
+    int n = vsnprintf(buf, sizeof buf, format, args);
+    va_end(args);
+    if (n < 0 || n >= (int)sizeof buf || write(out->fd, buf, (size_t)n) != n)
+        out->failed = true;
+}
+
+static void write_json(int fd, bool *failed)
+{
+    struct out out = {fd, false};
+    const char *comma = "";
+
+    put(&out,
+        "{\"version\":\"%s\",\"pid\":%d,\"host_share\":%llu,\"host_pinned\":%llu,\"devices\":[",
+        HYBRIDMEM_VERSION, (int)getpid(), (unsigned long long)device_host_share(),
+        (unsigned long long)backing_host_pinned());
+    for (int i = 0; i < DEVICES_MAX; i++) {
+        struct device *d = device_known(i);
+        if (!d)
+            continue;
+        struct snapshot s = take(d);
+        put(&out,
+            "%s{\"ordinal\":%d,\"device_bytes\":%llu,\"device_bytes_peak\":%llu,"
+            "\"host_bytes\":%llu,\"host_bytes_peak\":%llu,\"managed_bytes\":%llu,"
+            "\"redirected_allocations\":%llu,\"redirected_bytes\":%llu,\"insufficient\":%llu,"
+            "\"refused\":%llu}",
+            comma, i, (unsigned long long)s.vram, (unsigned long long)s.vram_peak,
+            (unsigned long long)s.host, (unsigned long long)s.host_peak,
+            (unsigned long long)s.managed, (unsigned long long)s.allocations,
+            (unsigned long long)s.bytes, (unsigned long long)s.insufficient,
+            (unsigned long long)s.refused);
+        comma = ",";
+    }
+    put(&out, "]}\n");
+    *failed = out.failed;
+}
+
+/* %p in the name stands for the process id, so that several processes do not meet. */
+static bool file_name(const char *pattern, char *name, size_t len)
+{
+    const char *mark = strstr(pattern, "%p");
+    int n = mark ? snprintf(name, len, "%.*s%d%s", (int)(mark - pattern), pattern, (int)getpid(),
+                            mark + 2)
+                 : snprintf(name, len, "%s", pattern);
+    return n > 0 && (size_t)n < len;
+}
+
+/* Whole or not at all: a reader never meets half a file. */
+static void write_file(const char *pattern)
+{
+    char name[CFG_TEXT_MAX + 16], partial[CFG_TEXT_MAX + 32];
+    bool failed = true;
+
+    if (!file_name(pattern, name, sizeof name))
+        return;
+    snprintf(partial, sizeof partial, "%s.partial", name);
+    int fd = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd >= 0) {
+        write_json(fd, &failed);
+        failed = close(fd) != 0 || failed || rename(partial, name) != 0;
+    }
+    if (failed)
+        log_error("%s: cannot write the statistics (%m): change HYBRIDMEM_STATS_FILE", name);
+}
+
+static void write_summary(void)
+{
+    char a[LOG_SIZE_MAX], b[LOG_SIZE_MAX], c[LOG_SIZE_MAX];
+    struct out out = {STDERR_FILENO, false};
+
+    put(&out, "hybridmem: %-8s %12s %12s %12s %14s %8s\n", "device", "VRAM peak", "host peak",
+        "redirected", "allocations", "refused");
+    for (int i = 0; i < DEVICES_MAX; i++) {
+        struct device *d = device_known(i);
+        if (!d)
+            continue;
+        struct snapshot s = take(d);
+        put(&out, "hybridmem: cuda:%-3d %12s %12s %12s %14llu %8llu\n", i, log_size(s.vram_peak, a),
+            log_size(s.host_peak, b), log_size(s.bytes, c), (unsigned long long)s.allocations,
+            (unsigned long long)s.refused);
+    }
+}
+
+void stats_at_exit(void)
+{
+    const struct config *c = shim_config();
+
+    if (c->summary)
+        write_summary();
+    if (c->stats_file[0])
+        write_file(c->stats_file);
+}

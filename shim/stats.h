@@ -1,0 +1,15 @@
+/* stats.h: what went where, for people and for programs.
+ *
+ * stats_file, JSON, bytes throughout:
+ *   {"version": "0.1.0", "pid": 4711, "host_share": ..., "host_pinned": ...,
+ *    "devices": [{"ordinal": 0, "device_bytes": ..., "device_bytes_peak": ..., "host_bytes": ...,
+ *      "host_bytes_peak": ..., "managed_bytes": ..., "redirected_allocations": ...,
+ *      "redirected_bytes": ..., "insufficient": ..., "refused": ...}]}
+ */
+#ifndef HYBRIDMEM_STATS_H
+#define HYBRIDMEM_STATS_H
+
+/* What the options `summary` and `stats_file` ask for; nothing if no device was used. */
+void stats_at_exit(void);
+
+#endif
