@@ -1,0 +1,80 @@
+/* policy.c: view of memory -> limits; request + limits -> verdict; see policy.h. */
+#include "policy/policy.h"
+
+static uint64_t min(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* used + bytes <= limit, for any three numbers. */
+static bool fits(uint64_t used, uint64_t bytes, uint64_t limit)
+{
+    return bytes <= limit && used <= limit - bytes;
+}
+
+struct pol_limits pol_limits(const struct pol_settings *settings, const struct pol_view *view)
+{
+    struct pol_limits limits;
+    uint64_t total = min(view->vram_total, settings->vram_limit);
+    uint64_t pad = pol_ram_pad(view->ram_total, settings->system_ram_pad);
+    uint64_t available = min(view->ram_available, view->ram_total);
+
+    limits.vram_total = total;
+    /* Of the limited size. What others hold is thus taken to lie in the part that the limit cuts
+     * off, and counts only where it leaves us less than the limit. */
+    limits.reserved = pol_reserved(total, view->vram_free, view->device_bytes);
+    limits.gpu_budget = pol_gpu_budget(total, limits.reserved, settings->overhead_percent,
+                                       settings->conservative_factor);
+    limits.vram_cap = settings->vram_limit;
+    limits.sys_avail = min(pol_sys_avail(available, pad), settings->host_limit);
+    return limits;
+}
+
+/* To the host if it has room. If not, the device is tried after all: a limit of ours must not fail
+ * a call that the driver can satisfy. */
+static struct pol_verdict overflow(bool host_has_room, enum pol_reason reason)
+{
+    if (host_has_room)
+        return (struct pol_verdict){.host = true, .reason = reason};
+    return (struct pol_verdict){.reason = POL_HOST_EXHAUSTED};
+}
+
+struct pol_verdict pol_decide(const struct pol_settings *settings, const struct pol_limits *limits,
+                              const struct pol_usage *usage, uint64_t bytes)
+{
+    bool host_has_room = fits(usage->host_bytes, bytes, limits->sys_avail);
+    struct pol_verdict device = {.host_if_failed = host_has_room};
+
+    if (bytes == 0) /* the driver's own answer (an error), whatever it is */
+        return (struct pol_verdict){.reason = POL_FITS};
+    if (limits->vram_cap != POL_NONE && !fits(usage->device_bytes, bytes, limits->vram_cap))
+        return overflow(host_has_room, POL_OVER_LIMIT);
+    if (settings->placement == POL_PLACEMENT_DEVICE_FIRST)
+        device.reason = POL_DEVICE_FIRST;
+    else if (bytes < settings->min_redirect)
+        device.reason = POL_SMALL;
+    else if (fits(usage->device_bytes, bytes, limits->gpu_budget))
+        device.reason = POL_FITS;
+    else
+        return overflow(host_has_room, POL_OVER_BUDGET);
+    return device;
+}
+
+const char *pol_reason_text(enum pol_reason reason)
+{
+    switch (reason) {
+    case POL_FITS:
+        return "fits the GPU budget (conservative_factor, overhead_percent)";
+    case POL_SMALL:
+        return "smaller than min_redirect";
+    case POL_DEVICE_FIRST:
+        return "placement=device_first";
+    case POL_OVER_BUDGET:
+        return "over the GPU budget (conservative_factor, overhead_percent)";
+    case POL_OVER_LIMIT:
+        return "over vram_limit";
+    case POL_HOST_EXHAUSTED:
+        return "host memory is used up (host_limit, system_ram_pad_gb)";
+    }
+    return "unknown";
+}
