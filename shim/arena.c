@@ -347,14 +347,19 @@ uint64_t arena_release(struct arena *a)
 bool arena_find(uint64_t address, struct arena_block *block)
 {
     struct arena *a = arena_at(address);
+
+    *block = (struct arena_block){.arena = a};
     if (!a || address - a->base >= (uint64_t)a->granules * GRANULE)
         return false;
     uint32_t at = live_last(&a->live, (uint32_t)((address - a->base) / GRANULE));
     if (at == LIVE_NONE)
         return false;
     const struct span *s = &a->spans[at];
-    *block = (struct arena_block){a, a->base + (uint64_t)at * GRANULE, s->bytes, s->id};
-    return address - block->base < s->bytes;
+    uint64_t base = a->base + (uint64_t)at * GRANULE;
+    if (address - base >= s->bytes)
+        return false;
+    *block = (struct arena_block){a, base, s->bytes, s->id};
+    return true;
 }
 
 void arena_forget(void)

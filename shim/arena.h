@@ -56,11 +56,12 @@ uint64_t arena_release(struct arena *arena);
 /* Opens the closed batch again: its blocks stay retired. */
 void arena_reopen_batch(struct arena *arena);
 
-/* The live block that `address` lies in, from any arena. False if there is none. Lock-free. */
-bool arena_find(uint64_t address, struct arena_block *block);
-
-/* The arena that `address` lies in, live block or not; NULL if none. Lock-free. */
+/* The arena that `address` lies in; NULL if none. Lock-free. */
 struct arena *arena_at(uint64_t address);
+
+/* The live block that `address` lies in, from any arena. False if there is none: block->base is then
+ * 0, and block->arena the arena that the address lies in all the same, or NULL. Lock-free. */
+bool arena_find(uint64_t address, struct arena_block *block);
 
 /* All arenas lie in [lowest, lowest + span): whether an address may be ours costs one subtraction
  * and one comparison. The span only grows, and is 0 as long as nothing was ever redirected. */

@@ -198,11 +198,10 @@ CUresult core_free(CUdeviceptr address, backing_free_fn *how, void *arg)
 
 bool core_is_ours(CUdeviceptr address, struct arena_block *block)
 {
-    if (likely(!arena_may_hold(address)) || !arena_at(address))
+    if (likely(!arena_may_hold(address)))
         return false;
-    if (!arena_find(address, block))
-        block->base = 0;
-    return true;
+    arena_find(address, block);
+    return block->arena != NULL;
 }
 
 bool core_range_is_sound(CUdeviceptr address, size_t bytes)

@@ -1,5 +1,6 @@
 #include "shim/driver.h"
 
+#include "shim/elf.h"
 #include "shim/hooks.h"
 #include "shim/init.h"
 #include "shim/resolve.h"
@@ -73,10 +74,16 @@ static void fill(void *handle)
 #undef CALL
 }
 
+/* dlopen(RTLD_NOLOAD) would search the file system for the name first. */
+static bool is_in_process(void)
+{
+    return elf_find("libcuda.so", "cuInit") != NULL;
+}
+
 bool driver_open(bool load)
 {
-    if (driver_is_open())
-        return true;
+    if (driver_is_open() || (!load && !is_in_process()))
+        return driver_is_open();
     pthread_mutex_lock(&lock);
     if (!driver_is_open()) {
         void *handle = dlopen(DRIVER_SONAME, RTLD_LAZY | (load ? 0 : RTLD_NOLOAD));
@@ -87,6 +94,13 @@ bool driver_open(bool load)
     }
     pthread_mutex_unlock(&lock);
     return driver_is_open();
+}
+
+/* Only a hint: a program that links the driver directly may call it from two threads at once, and
+ * finds the pointers filled. */
+__attribute__((constructor)) static void before_main(void)
+{
+    driver_open(false);
 }
 
 bool driver_is_open(void)

@@ -23,6 +23,13 @@ static void report(void *arg, enum cfg_severity severity, const char *line)
     log_line(severity == CFG_ERROR ? CFG_LOG_ERROR : CFG_LOG_WARN, "%s", line);
 }
 
+static void say_nothing(void *arg, enum cfg_severity severity, const char *line)
+{
+    (void)arg;
+    (void)severity;
+    (void)line;
+}
+
 /* CUDA does not survive fork() (CUDA C Programming Guide, "fork"): in the child every call is the
  * driver's to refuse, and the parent's memory is not ours to touch. */
 static void in_forked_child(void)
@@ -36,9 +43,13 @@ static void initialise(void)
     bool open;
 
     owner = getpid();
-    /* Until the options are known, warnings go to stderr. */
-    cfg_load(&loaded, NULL, environ, report, NULL);
-    log_configure((enum cfg_log)loaded.config.log, loaded.config.log_file);
+    /* First in silence: whether anything may be said, and where, is one of the options. */
+    cfg_load(&loaded, NULL, environ, say_nothing, NULL);
+    if (loaded.config.enable) {
+        log_configure((enum cfg_log)loaded.config.log, loaded.config.log_file);
+        if (loaded.errors + loaded.warnings)
+            cfg_load(&loaded, NULL, environ, report, NULL);
+    }
     open = driver_open(true);
     if (loaded.config.enable && open)
         pthread_atfork(NULL, NULL, in_forked_child);
