@@ -59,8 +59,8 @@ void arena_reopen_batch(struct arena *arena);
 /* The arena that `address` lies in; NULL if none. Lock-free. */
 struct arena *arena_at(uint64_t address);
 
-/* The live block that `address` lies in, from any arena. False if there is none: block->base is then
- * 0, and block->arena the arena that the address lies in all the same, or NULL. Lock-free. */
+/* The live block that `address` lies in, from any arena. False if there is none: block->base is
+ * then 0, and block->arena the arena that the address lies in all the same, or NULL. Lock-free. */
 bool arena_find(uint64_t address, struct arena_block *block);
 
 /* All arenas lie in [lowest, lowest + span): whether an address may be ours costs one subtraction

@@ -49,11 +49,13 @@ static void count_redirected(struct device *d, uint64_t bytes)
     raise_peak(&d->host_bytes_peak, atomic_fetch_add(&d->host_bytes, bytes) + bytes);
 }
 
-/* Tries host memory within `room`; false, and nothing changed, if that cannot be. */
+/* Tries host memory within `room`; false, and nothing changed, if that cannot be. `why` is for the
+ * log. */
 static bool redirect(struct context *context, const struct alloc_request *request, uint64_t room,
-                     struct alloc_result *result)
+                     const char *why, struct alloc_result *result)
 {
     struct arena_block block;
+    char size[LOG_SIZE_MAX];
     static atomic_bool warned;
 
     if (!host_reserve(request->bytes, room))
@@ -66,6 +68,8 @@ static bool redirect(struct context *context, const struct alloc_request *reques
         return false;
     }
     count_redirected(context->device, request->bytes);
+    log_debug("cuda:%d: %s to host memory at %#llx: %s", context->device->ordinal,
+              log_size(request->bytes, size), (unsigned long long)block.base, why);
     result->address = block.base;
     result->bytes = request->bytes;
     result->pitch = request->pitched ? request->bytes / request->height : 0;
@@ -133,7 +137,7 @@ static CUresult overflow(struct context *context, const struct alloc_request *re
     pthread_mutex_lock(&d->lock);
     limits = *device_limits(d, true);
     pthread_mutex_unlock(&d->lock);
-    if (redirect(context, request, limits.sys_avail, result))
+    if (redirect(context, request, limits.sys_avail, "the driver is out of memory", result))
         return CUDA_SUCCESS;
     if (!was_counted)
         count_insufficient(d, request->bytes, &limits);
@@ -156,7 +160,7 @@ CUresult core_alloc(const struct alloc_request *asked, struct alloc_result *resu
         struct pol_verdict v = decide(d, request.bytes, &limits);
         /* While a stream captures, the driver owns what is allocated, as long as it can. */
         if (v.host && !context_capturing()) {
-            if (redirect(context, &request, limits.sys_avail, result))
+            if (redirect(context, &request, limits.sys_avail, pol_reason_text(v.reason), result))
                 return CUDA_SUCCESS;
             tried_host = true;
         }

@@ -82,9 +82,13 @@ static bool is_in_process(void)
 
 bool driver_open(bool load)
 {
-    if (driver_is_open() || (!load && !is_in_process()))
+    static __thread bool opening;
+
+    /* The driver's own constructors may ask for a function by name while dlopen() runs them. */
+    if (driver_is_open() || opening || (!load && !is_in_process()))
         return driver_is_open();
     pthread_mutex_lock(&lock);
+    opening = true;
     if (!driver_is_open()) {
         void *handle = dlopen(DRIVER_SONAME, RTLD_LAZY | (load ? 0 : RTLD_NOLOAD));
         if (handle) {
@@ -92,6 +96,7 @@ bool driver_open(bool load)
             atomic_store_explicit(&open_done, true, memory_order_release);
         }
     }
+    opening = false;
     pthread_mutex_unlock(&lock);
     return driver_is_open();
 }

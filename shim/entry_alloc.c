@@ -10,9 +10,9 @@ CUresult cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
 
     struct alloc_request request = {.bytes = bytesize};
     struct alloc_result result;
-    shim_enter();
+    int saved = shim_enter();
     CUresult r = core_alloc(&request, &result);
-    shim_leave();
+    shim_leave(saved);
     if (r == CUDA_SUCCESS)
         *dptr = result.address;
     return r;
@@ -27,9 +27,9 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch, size_t WidthInByt
     struct alloc_request request = {
         .pitched = true, .width = WidthInBytes, .height = Height, .element = ElementSizeBytes};
     struct alloc_result result;
-    shim_enter();
+    int saved = shim_enter();
     CUresult r = core_alloc(&request, &result);
-    shim_leave();
+    shim_leave(saved);
     if (r == CUDA_SUCCESS) {
         *dptr = result.address;
         *pPitch = result.pitch;
@@ -60,9 +60,9 @@ CUresult cuMemFree_v2(CUdeviceptr dptr)
 {
     if (!shim_acts())
         return driver.cuMemFree_v2(dptr);
-    shim_enter();
+    int saved = shim_enter();
     CUresult r = core_free(dptr, free_now, NULL);
-    shim_leave();
+    shim_leave(saved);
     return r;
 }
 
@@ -103,10 +103,10 @@ CUresult cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
 {
     if (!shim_acts())
         return driver.cuMemFreeAsync(dptr, hStream);
-    shim_enter();
+    int saved = shim_enter();
     CUresult r = free_async(dptr, &(struct stream_free){driver.cuMemFreeAsync, hStream},
                             driver.cuStreamIsCapturing);
-    shim_leave();
+    shim_leave(saved);
     return r;
 }
 
@@ -114,9 +114,9 @@ CUresult cuMemFreeAsync_ptsz(CUdeviceptr dptr, CUstream hStream)
 {
     if (!shim_acts())
         return driver.cuMemFreeAsync_ptsz(dptr, hStream);
-    shim_enter();
+    int saved = shim_enter();
     CUresult r = free_async(dptr, &(struct stream_free){driver.cuMemFreeAsync_ptsz, hStream},
                             driver.cuStreamIsCapturing_ptsz);
-    shim_leave();
+    shim_leave(saved);
     return r;
 }

@@ -20,9 +20,9 @@ static CUresult after_destroy(CUresult r, CUcontext ctx)
     {                                                                                              \
         if (!shim_acts())                                                                          \
             return driver.symbol(ctx);                                                             \
-        shim_enter();                                                                              \
+        int saved = shim_enter();                                                                  \
         CUresult r = after_destroy(driver.symbol(ctx), ctx);                                       \
-        shim_leave();                                                                              \
+        shim_leave(saved);                                                                         \
         return r;                                                                                  \
     }
 DESTROY(cuCtxDestroy)
@@ -35,10 +35,10 @@ CUresult cuCtxDetach(CUcontext ctx)
     CUresult r = driver.cuCtxDetach(ctx);
 
     if (r == CUDA_SUCCESS && shim_acts()) {
-        shim_enter();
+        int saved = shim_enter();
         if (driver.cuCtxGetCurrent(&current) == CUDA_SUCCESS && current != ctx)
             core_context_gone(ctx);
-        shim_leave();
+        shim_leave(saved);
     }
     return r;
 }
@@ -50,11 +50,11 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *pctx, CUdevice dev)
     CUresult r = driver.cuDevicePrimaryCtxRetain(pctx, dev);
 
     if (r == CUDA_SUCCESS && shim_acts()) {
-        shim_enter();
+        int saved = shim_enter();
         struct device *device = device_get(dev);
         if (device)
             __atomic_store_n(&device->primary, *pctx, __ATOMIC_RELEASE);
-        shim_leave();
+        shim_leave(saved);
     }
     return r;
 }
@@ -91,9 +91,9 @@ static CUresult after_reset(CUresult r, CUdevice dev)
     {                                                                                              \
         if (!shim_acts())                                                                          \
             return driver.symbol(dev);                                                             \
-        shim_enter();                                                                              \
+        int saved = shim_enter();                                                                  \
         CUresult r = after(driver.symbol(dev), dev);                                               \
-        shim_leave();                                                                              \
+        shim_leave(saved);                                                                         \
         return r;                                                                                  \
     }
 PRIMARY(cuDevicePrimaryCtxRelease, after_release)

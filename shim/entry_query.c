@@ -235,7 +235,7 @@ CUresult cuMemGetInfo_v2(size_t *free, size_t *total)
     r = driver.cuMemGetInfo_v2(&real_free, &real_total);
     if (r != CUDA_SUCCESS)
         return r;
-    shim_enter();
+    int saved = shim_enter();
     struct context *context = context_current();
     struct device *d = context ? context->device : NULL;
     if (d && d->target) {
@@ -243,7 +243,7 @@ CUresult cuMemGetInfo_v2(size_t *free, size_t *total)
         real_free = free_vram(d, real_free, real_total) + (hybrid ? free_host() : 0);
         real_total = device_capped_total(d, real_total) + (hybrid ? device_host_share() : 0);
     }
-    shim_leave();
+    shim_leave(saved);
     if (free)
         *free = real_free;
     if (total)
@@ -257,10 +257,10 @@ CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
 
     if (r != CUDA_SUCCESS || !bytes || !shim_acts())
         return r;
-    shim_enter();
+    int saved = shim_enter();
     struct device *d = device_get(dev);
     if (d && d->target)
         *bytes = device_capped_total(d, *bytes) + (reports_hybrid(d) ? device_host_share() : 0);
-    shim_leave();
+    shim_leave(saved);
     return r;
 }

@@ -6,6 +6,7 @@
 
 #include "config/config.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -42,14 +43,16 @@ static inline bool shim_acts(void)
 }
 
 /* Brackets the body of a call that acts (promise P1: what the driver calls meanwhile passes
- * through). */
-static inline void shim_enter(void)
+ * through; promise P6: errno stays the host's). shim_leave() takes what shim_enter() gave. */
+static inline int shim_enter(void)
 {
     shim_depth_++;
+    return errno;
 }
-static inline void shim_leave(void)
+static inline void shim_leave(int saved_errno)
 {
     shim_depth_--;
+    errno = saved_errno;
 }
 
 /* The options, valid once shim_init() has returned. */

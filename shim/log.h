@@ -20,6 +20,12 @@ __attribute__((format(printf, 2, 3))) void log_line(enum cfg_log level, const ch
 #define log_error(...) log_line(CFG_LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_line(CFG_LOG_WARN, __VA_ARGS__)
 #define log_info(...)  log_line(CFG_LOG_INFO, __VA_ARGS__)
+/* The arguments are evaluated only where somebody listens. */
+#define log_debug(...)                                                                             \
+    do {                                                                                           \
+        if (log_wants(CFG_LOG_DEBUG))                                                              \
+            log_line(CFG_LOG_DEBUG, __VA_ARGS__);                                                  \
+    } while (0)
 
 /* "612.5 MiB" into buf; returns buf. */
 #define LOG_SIZE_MAX 24

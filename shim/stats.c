@@ -125,11 +125,19 @@ static void write_summary(void)
     }
 }
 
+static bool any_device(void)
+{
+    for (int i = 0; i < DEVICES_MAX; i++)
+        if (device_known(i))
+            return true;
+    return false;
+}
+
 void stats_at_exit(void)
 {
     const struct config *c = shim_config();
 
-    if (c->summary)
+    if (c->summary && any_device())
         write_summary();
     if (c->stats_file[0])
         write_file(c->stats_file);

@@ -9,7 +9,7 @@
 #ifndef HYBRIDMEM_STATS_H
 #define HYBRIDMEM_STATS_H
 
-/* What the options `summary` and `stats_file` ask for; nothing if no device was used. */
+/* What the options `summary` and `stats_file` ask for. */
 void stats_at_exit(void);
 
 #endif
