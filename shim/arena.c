@@ -24,8 +24,10 @@ struct span {
     uint32_t prev;
     uint64_t bytes : 62; /* as asked for */
     uint64_t state : 2;
-    uint64_t id;
+    uint64_t id; /* and MARK */
 };
+
+#define MARK (UINT64_C(1) << 63)
 
 struct arena {
     uint64_t base;
@@ -286,7 +288,7 @@ bool arena_retire(struct arena *a, uint64_t address, struct arena_block *block)
         return false;
     live_clear(&a->live, at);
     struct span *s = &a->spans[at];
-    *block = (struct arena_block){a, address, s->bytes, s->id};
+    *block = (struct arena_block){a, address, s->bytes, s->id & ~MARK};
     s->state = SPAN_RETIRED;
     s->next = a->retired;
     a->retired = at + 1;
@@ -358,8 +360,27 @@ bool arena_find(uint64_t address, struct arena_block *block)
     uint64_t base = a->base + (uint64_t)at * GRANULE;
     if (address - base >= s->bytes)
         return false;
-    *block = (struct arena_block){a, base, s->bytes, s->id};
+    *block =
+        (struct arena_block){a, base, s->bytes, __atomic_load_n(&s->id, __ATOMIC_RELAXED) & ~MARK};
     return true;
+}
+
+static struct span *span_of(const struct arena_block *b)
+{
+    return &b->arena->spans[(b->base - b->arena->base) / GRANULE];
+}
+
+void arena_mark(const struct arena_block *block, bool mark)
+{
+    if (mark)
+        __atomic_fetch_or(&span_of(block)->id, MARK, __ATOMIC_RELAXED);
+    else
+        __atomic_fetch_and(&span_of(block)->id, ~MARK, __ATOMIC_RELAXED);
+}
+
+bool arena_is_marked(const struct arena_block *block)
+{
+    return __atomic_load_n(&span_of(block)->id, __ATOMIC_RELAXED) & MARK;
 }
 
 void arena_forget(void)

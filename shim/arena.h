@@ -63,6 +63,10 @@ struct arena *arena_at(uint64_t address);
  * then 0, and block->arena the arena that the address lies in all the same, or NULL. Lock-free. */
 bool arena_find(uint64_t address, struct arena_block *block);
 
+/* A mark on a live block that its owner may set and ask for; a new block has none. Thread-safe. */
+void arena_mark(const struct arena_block *block, bool mark);
+bool arena_is_marked(const struct arena_block *block);
+
 /* All arenas lie in [lowest, lowest + span): whether an address may be ours costs one subtraction
  * and one comparison. The span only grows, and is 0 as long as nothing was ever redirected. */
 struct arena_bounds {

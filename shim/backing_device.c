@@ -36,9 +36,10 @@ static void record(struct context *context, CUdeviceptr address, uint64_t bytes,
     else if (replaced.address)
         uncount(&replaced);
     if (bytes > reserved)
-        ledger_add(ledger, bytes - reserved);
+        ledger_reserve(ledger, bytes - reserved);
     else if (bytes < reserved)
         ledger_sub(ledger, reserved - bytes);
+    ledger_settle(ledger, bytes);
 }
 
 CUresult backing_device_alloc(struct context *context, const struct alloc_request *request,

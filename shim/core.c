@@ -113,16 +113,18 @@ static CUresult driver_alone(const struct alloc_request *request, struct alloc_r
     return driver.cuMemAlloc_v2(&result->address, request->bytes);
 }
 
-/* The verdict on a request, and the limits it came from. VRAM that it grants is counted at once, so
- * that two threads cannot both have the last of it. */
-static struct pol_verdict decide(struct device *d, uint64_t bytes, struct pol_limits *limits)
+/* The verdict on a request, and the limits it came from. What fits the budget is counted at once,
+ * in *reserved, so that two threads cannot both have the last of it. */
+static struct pol_verdict decide(struct device *d, uint64_t bytes, struct pol_limits *limits,
+                                 uint64_t *reserved)
 {
     pthread_mutex_lock(&d->lock);
     *limits = *device_limits(d, false);
     struct pol_usage usage = {ledger_sum(&d->vram), core_host_bytes()};
     struct pol_verdict v = pol_decide(&d->settings, limits, &usage, bytes);
-    if (!v.host)
-        ledger_add(&d->vram, bytes);
+    *reserved = v.reason == POL_FITS ? bytes : 0;
+    if (*reserved)
+        ledger_reserve(&d->vram, bytes);
     pthread_mutex_unlock(&d->lock);
     return v;
 }
@@ -157,7 +159,7 @@ CUresult core_alloc(const struct alloc_request *asked, struct alloc_result *resu
     uint64_t reserved = 0;
     bool tried_host = false, exhausted = false;
     if (request.bytes >= atomic_load_explicit(&d->small_below, memory_order_relaxed)) {
-        struct pol_verdict v = decide(d, request.bytes, &limits);
+        struct pol_verdict v = decide(d, request.bytes, &limits, &reserved);
         /* While a stream captures, the driver owns what is allocated, as long as it can. */
         if (v.host && !context_capturing()) {
             if (redirect(context, &request, limits.sys_avail, pol_reason_text(v.reason), result))
@@ -167,7 +169,6 @@ CUresult core_alloc(const struct alloc_request *asked, struct alloc_result *resu
         exhausted = v.reason == POL_HOST_EXHAUSTED;
         if (exhausted)
             count_insufficient(d, request.bytes, &limits);
-        reserved = v.host ? 0 : request.bytes;
     }
     CUresult r = backing_device_alloc(context, &request, reserved, result);
     if (r == CUDA_ERROR_OUT_OF_MEMORY && !tried_host)

@@ -56,12 +56,26 @@ static CUresult free_now(CUdeviceptr address, void *arg)
     return driver.cuMemFree_v2(address);
 }
 
+/* While a stream captures, a thread may be forbidden to free (cuThreadExchangeStreamCaptureMode).
+ * Only the driver knows, and says so of freeing nothing as well. */
+static CUresult free_checked(CUdeviceptr dptr)
+{
+    struct arena_block block;
+
+    if (unlikely(context_capturing()) && core_is_ours(dptr, &block)) {
+        CUresult r = driver.cuMemFree_v2(0);
+        if (r != CUDA_SUCCESS)
+            return r;
+    }
+    return core_free(dptr, free_now, NULL);
+}
+
 CUresult cuMemFree_v2(CUdeviceptr dptr)
 {
     if (!shim_acts())
         return driver.cuMemFree_v2(dptr);
     int saved = shim_enter();
-    CUresult r = core_free(dptr, free_now, NULL);
+    CUresult r = free_checked(dptr);
     shim_leave(saved);
     return r;
 }

@@ -74,6 +74,7 @@ static enum answer attribute_of(const struct arena_block *b, CUpointer_attribute
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
         ANSWER(void *, NULL);
     case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+        ANSWER(int, arena_is_marked(b));
     default:
         return ASK_DRIVER;
     }
@@ -119,6 +120,23 @@ CUresult cuPointerGetAttributes(unsigned int numAttributes, CUpointer_attribute 
         if (r != CUDA_SUCCESS)
             return r;
     }
+    return CUDA_SUCCESS;
+}
+
+/* Synchronous copies and sets of pinned host memory are synchronous anyway (CUDA driver API, "API
+ * synchronization behavior"), so that only the answer to the query above has to change. */
+CUresult cuPointerSetAttribute(const void *value, CUpointer_attribute attribute, CUdeviceptr ptr)
+{
+    struct arena_block block;
+    int wish;
+
+    if (likely(!core_is_ours(ptr, &block)) || !value ||
+        attribute != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS)
+        return driver.cuPointerSetAttribute(value, attribute, ptr);
+    if (!block.base)
+        return CUDA_ERROR_INVALID_VALUE;
+    memcpy(&wish, value, sizeof wish);
+    arena_mark(&block, wish != 0);
     return CUDA_SUCCESS;
 }
 
@@ -230,8 +248,10 @@ CUresult cuMemGetInfo_v2(size_t *free, size_t *total)
     size_t real_free = 0, real_total = 0;
     CUresult r;
 
-    if (!shim_acts() || (!free && !total))
-        return driver.cuMemGetInfo_v2(free, total);
+    /* Whether one of the two may be NULL is the driver's to say. */
+    r = driver.cuMemGetInfo_v2(free, total);
+    if (r != CUDA_SUCCESS || !shim_acts())
+        return r;
     r = driver.cuMemGetInfo_v2(&real_free, &real_total);
     if (r != CUDA_SUCCESS)
         return r;

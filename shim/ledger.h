@@ -31,12 +31,18 @@ uint64_t ledger_sum(struct ledger *ledger);
 /* Raises the peak to the present sum. */
 void ledger_note_peak(struct ledger *ledger);
 
-/* The peak is looked at whenever a thread has added 1 MiB; it may miss a summit by as much for each
- * thread. */
-static inline void ledger_add(struct ledger *ledger, uint64_t bytes)
+/* Counts bytes that are not there yet; the peak does not see them. */
+static inline void ledger_reserve(struct ledger *ledger, uint64_t bytes)
+{
+    atomic_fetch_add_explicit(&ledger->cell[ledger_cell()].bytes, (int64_t)bytes,
+                              memory_order_relaxed);
+}
+
+/* Bytes counted before have come. The peak is looked at whenever a thread has settled 1 MiB; it may
+ * miss a summit by as much for each thread. */
+static inline void ledger_settle(struct ledger *ledger, uint64_t bytes)
 {
     unsigned c = ledger_cell();
-    atomic_fetch_add_explicit(&ledger->cell[c].bytes, (int64_t)bytes, memory_order_relaxed);
     int64_t drift =
         atomic_load_explicit(&ledger->cell[c].since_peak, memory_order_relaxed) + (int64_t)bytes;
     if (drift >= 1 << 20) {
@@ -44,6 +50,12 @@ static inline void ledger_add(struct ledger *ledger, uint64_t bytes)
         drift = 0;
     }
     atomic_store_explicit(&ledger->cell[c].since_peak, drift, memory_order_relaxed);
+}
+
+static inline void ledger_add(struct ledger *ledger, uint64_t bytes)
+{
+    ledger_reserve(ledger, bytes);
+    ledger_settle(ledger, bytes);
 }
 
 static inline void ledger_sub(struct ledger *ledger, uint64_t bytes)

@@ -1,0 +1,88 @@
+"""Whatever call fails, and at whichever time: nothing the host owns is lost, and what it sees is the
+driver's own answer."""
+
+import pytest
+from conftest import ALL_TO_HOST, BUILD, SHIM, STEADY
+
+# A card that holds part of what the host asks for, so that both places are in use.
+SMALL = {**STEADY, "SIMCUDA_VRAM": "48MiB", "HYBRIDMEM_MIN_REDIRECT": "64KiB"}
+
+QUIET = {"HYBRIDMEM_LOG": "error"}
+CLEAN = "words wrong: 0\ndone\n"
+
+# Each driver function that the library calls by itself.
+CALLED = {
+    "cuMemHostRegister_v2": 6,
+    "cuMemHostGetDevicePointer_v2": 4,
+    "cuMemHostUnregister": 2,
+    "cuDeviceGetAttribute": 2,
+    "cuDeviceGet": 4,
+    "cuCtxSynchronize": 4,
+    "cuCtxGetCurrent": 8,
+    "cuCtxGetDevice": 3,
+    "cuMemGetInfo_v2": 3,
+    "cuMemAlloc_v2": 6,
+    "cuMemFree_v2": 4,
+}
+
+
+@pytest.mark.parametrize(
+    "function,n", [(f, n) for f, times in CALLED.items() for n in range(1, times + 1)]
+)
+def test_nth_driver_call_fails(run, function, n):
+    # out of memory is what hybridmem is about; 999 (unknown) is any other failure
+    for code in ("2", "999"):
+        fault = {"SIMCUDA_FAIL": f"{function}:{n}:{code}"}
+        # the call may be the host's own: on a card with room it then stops with the same words
+        bare = run("host_direct_churn", 300, 1, 3, env=fault)
+        done = run("host_direct_churn", 300, 1, 3, shim=True, env={**SMALL, **fault, **QUIET})
+        assert done.stdout in (CLEAN, bare.stdout), done.stdout + done.stderr
+        assert done.report == "" or done.stdout != CLEAN
+
+
+@pytest.mark.parametrize("function", ["cuMemHostRegister_v2", "cuMemHostGetDevicePointer_v2"])
+def test_pinning_never_works(run, function):
+    """Registration refused throughout: cuMemHostAlloc takes its place."""
+    env = {**STEADY, **ALL_TO_HOST, "SIMCUDA_FAIL": f"{function}:*:999"}
+    done = run("host_direct_overflow", 4, "8MiB", shim=True, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.report == ""
+    expected = 4 * (8 << 20) if function == "cuMemHostRegister_v2" else 0
+    assert done.device["redirected_bytes"] >= expected
+
+
+def test_nothing_can_be_pinned(run):
+    """Then VRAM is used beyond the budget, and a warning names the option."""
+    env = {
+        **STEADY,
+        **ALL_TO_HOST,
+        "SIMCUDA_VRAM": "64MiB",
+        "SIMCUDA_FAIL": "cuMemHostRegister_v2:*:2,cuMemHostAlloc:*:2",
+    }
+    done = run("host_direct_overflow", 4, "8MiB", shim=True, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.device["redirected_bytes"] == 0
+    assert "HYBRIDMEM_BACKING" in done.stderr
+    done = run("host_direct_overflow", 16, "8MiB", shim=True, env=env)
+    assert done.returncode == 1
+    assert "CUDA_ERROR_OUT_OF_MEMORY" in done.stdout
+
+
+@pytest.mark.parametrize("n", range(1, 13))
+def test_nth_mmap_fails(run, n):
+    libraries = [BUILD / "hosts/libpreload_mmap.so", SHIM]
+    env = {**SMALL, "FAIL_MMAP": str(n), **QUIET}
+    done = run("host_direct_churn", 300, 1, 3, preload=libraries, env=env)
+    assert done.stdout == CLEAN, done.stdout + done.stderr
+    assert done.report == ""
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_churn(run, seed):
+    """Random allocations and frees on four threads, half of them redirected."""
+    done = run("host_direct_churn", 400, 4, seed, shim=True, env=SMALL)
+    assert done.stdout == CLEAN, done.stdout + done.stderr
+    assert done.report == ""
+    assert done.device["redirected_allocations"] > 0
+    assert done.device["host_bytes"] == 0
+    assert done.device["device_bytes"] == 0
