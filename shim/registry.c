@@ -1,6 +1,7 @@
 #include "shim/registry.h"
 
-#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,13 +11,26 @@
 
 /* Open addressing, linear probing, at most 5/8 full. Address 0 marks a free slot. */
 struct shard {
-    _Alignas(64) pthread_mutex_t lock;
+    _Alignas(64) atomic_bool locked;
     uint32_t count;
     uint32_t capacity;
     struct reg_record *slots;
 };
 
-static struct shard shards[SHARDS] = {[0 ... SHARDS - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER}};
+static struct shard shards[SHARDS];
+
+/* Held for a few loads and stores: half the price of a mutex, whose unlocking is an atomic exchange
+ * as well. A holder that lost its processor gets it back by our yielding. */
+static void lock(struct shard *s)
+{
+    while (atomic_exchange_explicit(&s->locked, true, memory_order_acquire))
+        sched_yield();
+}
+
+static void unlock(struct shard *s)
+{
+    atomic_store_explicit(&s->locked, false, memory_order_release);
+}
 
 /* Fibonacci hashing; the driver aligns to 512 bytes. The top bits choose the shard, the next ones
  * the slot. */
@@ -84,7 +98,7 @@ bool reg_put(const struct reg_record *record, struct reg_record *replaced)
     bool ok = true;
 
     replaced->address = 0;
-    pthread_mutex_lock(&s->lock);
+    lock(s);
     if ((s->count + 1) * 8 > (uint64_t)s->capacity * 5)
         ok = grow(s) || s->count + 1 < s->capacity;
     if (ok) {
@@ -93,7 +107,7 @@ bool reg_put(const struct reg_record *record, struct reg_record *replaced)
         *replaced = s->slots[i];
         s->slots[i] = *record;
     }
-    pthread_mutex_unlock(&s->lock);
+    unlock(s);
     return ok;
 }
 
@@ -104,7 +118,7 @@ bool reg_take(uint64_t address, struct reg_record *record)
 
     if (address == 0)
         return false;
-    pthread_mutex_lock(&s->lock);
+    lock(s);
     if (s->capacity) {
         uint32_t i = find(s, address);
         if (s->slots[i].address) {
@@ -113,14 +127,14 @@ bool reg_take(uint64_t address, struct reg_record *record)
             found = true;
         }
     }
-    pthread_mutex_unlock(&s->lock);
+    unlock(s);
     return found;
 }
 
 void reg_drop_context(uint32_t context, void (*each)(const struct reg_record *record))
 {
     for (struct shard *s = shards; s < shards + SHARDS; s++) {
-        pthread_mutex_lock(&s->lock);
+        lock(s);
         for (uint32_t i = 0; i < s->capacity;) {
             if (s->slots[i].address && s->slots[i].context == context) {
                 each(&s->slots[i]);
@@ -129,14 +143,14 @@ void reg_drop_context(uint32_t context, void (*each)(const struct reg_record *re
                 i++;
             }
         }
-        pthread_mutex_unlock(&s->lock);
+        unlock(s);
     }
 }
 
 void reg_forget(void)
 {
     for (struct shard *s = shards; s < shards + SHARDS; s++) {
-        pthread_mutex_init(&s->lock, NULL);
+        unlock(s);
         s->count = 0;
         s->capacity = 0;
         s->slots = NULL;
