@@ -51,6 +51,9 @@ $(BUILD)/pic/%.o: %.c | deps-build
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(DEPGEN) -fPIC -fvisibility=hidden -ftls-model=initial-exec -c $< -o $@
 
+# dlsym is called before a sanitizer's run-time library is ready, by that library.
+$(BUILD)/pic/shim/elf.o $(BUILD)/pic/shim/resolve.o: ALL_CFLAGS := $(BASE) $(COV) $(CFLAGS)
+
 $(BUILD)/pic/%.o: %.S | deps-build
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(DEPGEN) -fPIC -c $< -o $@

@@ -1,13 +1,14 @@
 #include "shim/driver.h"
 
-#include "shim/elf.h"
 #include "shim/hooks.h"
 #include "shim/init.h"
 #include "shim/resolve.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 /* Before the driver is open: open it, then call what came to stand there. */
 #define HOOK(group, symbol, base, since, flavour, params, args) CALL(symbol, params, args)
@@ -74,10 +75,18 @@ static void fill(void *handle)
 #undef CALL
 }
 
+static int is_driver(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    const char *file = strrchr(info->dlpi_name, '/');
+    (void)size;
+    (void)arg;
+    return strncmp(file ? file + 1 : info->dlpi_name, "libcuda.so", strlen("libcuda.so")) == 0;
+}
+
 /* dlopen(RTLD_NOLOAD) would search the file system for the name first. */
 static bool is_in_process(void)
 {
-    return elf_find("libcuda.so", "cuInit") != NULL;
+    return dl_iterate_phdr(is_driver, NULL);
 }
 
 bool driver_open(bool load)

@@ -1,15 +1,9 @@
 #include "shim/elf.h"
 
 #include <link.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
-
-struct search {
-    const char *library;
-    const char *symbol;
-    void *found;
-};
 
 struct object {
     ElfW(Addr) base;
@@ -17,6 +11,32 @@ struct object {
     const char *strings;
     const uint32_t *gnu_hash;
 };
+
+/* Other libraries interpose string functions too (sanitizers do), and look up theirs through us
+ * before they are ready: so these are our own. */
+static bool begins_with(const char *s, const char *prefix)
+{
+    for (; *prefix; s++, prefix++)
+        if (*s != *prefix)
+            return false;
+    return true;
+}
+
+static bool equal(const char *a, const char *b)
+{
+    for (; *a && *a == *b; a++, b++)
+        ;
+    return *a == *b;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *base = path;
+    for (; *path; path++)
+        if (*path == '/')
+            base = path + 1;
+    return base;
+}
 
 static uint32_t gnu_hash_of(const char *name)
 {
@@ -46,7 +66,7 @@ static void *find_in(const struct object *o, const char *name)
     for (uint32_t i = buckets[hash % nbuckets]; i >= symoffset && i != 0; i++) {
         const ElfW(Sym) *sym = &o->symbols[i];
         if ((chain[i - symoffset] | 1) == (hash | 1) && sym->st_shndx != SHN_UNDEF &&
-            strcmp(o->strings + sym->st_name, name) == 0)
+            equal(o->strings + sym->st_name, name))
             return (void *)(o->base + sym->st_value);
         if (chain[i - symoffset] & 1)
             break;
@@ -54,37 +74,28 @@ static void *find_in(const struct object *o, const char *name)
     return NULL;
 }
 
-static int visit(struct dl_phdr_info *info, size_t size, void *arg)
+static void *find_in_loaded(const struct link_map *map, const char *symbol)
 {
-    struct search *s = arg;
-    struct object o = {.base = info->dlpi_addr};
-    const char *file = strrchr(info->dlpi_name, '/');
+    struct object o = {.base = map->l_addr};
 
-    (void)size;
-    file = file ? file + 1 : info->dlpi_name;
-    if (strncmp(file, s->library, strlen(s->library)) != 0)
-        return 0;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        if (info->dlpi_phdr[i].p_type != PT_DYNAMIC)
-            continue;
-        const ElfW(Dyn) *d = (const void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
-        for (; d->d_tag != DT_NULL; d++) {
-            if (d->d_tag == DT_SYMTAB)
-                o.symbols = absolute(o.base, d->d_un.d_ptr);
-            else if (d->d_tag == DT_STRTAB)
-                o.strings = absolute(o.base, d->d_un.d_ptr);
-            else if (d->d_tag == DT_GNU_HASH)
-                o.gnu_hash = absolute(o.base, d->d_un.d_ptr);
-        }
+    for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; d++) {
+        if (d->d_tag == DT_SYMTAB)
+            o.symbols = absolute(o.base, d->d_un.d_ptr);
+        else if (d->d_tag == DT_STRTAB)
+            o.strings = absolute(o.base, d->d_un.d_ptr);
+        else if (d->d_tag == DT_GNU_HASH)
+            o.gnu_hash = absolute(o.base, d->d_un.d_ptr);
     }
-    if (o.symbols && o.strings && o.gnu_hash)
-        s->found = find_in(&o, s->symbol);
-    return s->found != NULL;
+    return o.symbols && o.strings && o.gnu_hash ? find_in(&o, symbol) : NULL;
 }
 
 void *elf_find(const char *library, const char *symbol)
 {
-    struct search s = {library, symbol, NULL};
-    dl_iterate_phdr(visit, &s);
-    return s.found;
+    for (const struct link_map *map = _r_debug.r_map; map; map = map->l_next) {
+        bool named = begins_with(base_name(map->l_name), library);
+        void *found = named ? find_in_loaded(map, symbol) : NULL;
+        if (found)
+            return found;
+    }
+    return NULL;
 }
