@@ -3,7 +3,8 @@
 # --- simulated libraries: one folder each, all its .c files -------------------------------------
 
 SIM_CFLAGS := $(ALL_CFLAGS) -Itests/sim/include -fPIC -fvisibility=hidden
-SIM_LIBS   := $(BUILD)/sim/libcuda.so.1 $(BUILD)/sim/libcudart.so.12 $(BUILD)/sim/libnvidia-ml.so.1
+SIM_LIBS   := $(BUILD)/sim/libcuda.so.1 $(BUILD)/sim/12.2/libcuda.so.1 $(BUILD)/sim/11.4/libcuda.so.1 \
+              $(BUILD)/sim/libcudart.so.12 $(BUILD)/sim/libnvidia-ml.so.1
 
 sim: $(SIM_LIBS)
 
@@ -15,10 +16,25 @@ sim_objects = $(patsubst tests/sim/%.c,$(BUILD)/simobj/%.o,$(wildcard tests/sim/
 # As in the real libraries, calls inside do not leave them (-Bsymbolic).
 SIM_LDFLAGS = -shared $(ALL_LDFLAGS) -Wl,-Bsymbolic -Wl,-soname,$(@F) $(if $(SANITIZE),,-Wl,-z,defs)
 
-$(BUILD)/sim/libcuda.so.1: $(call sim_objects,cuda)
+# One library for each driver version: an older driver lacks the newer symbols, so that dlsym finds
+# none. build/sim is 13.0, the others lie in build/sim/11.4 and build/sim/12.2.
+SIM_CUDA_OBJ := $(filter-out %/driver_version.o,$(call sim_objects,cuda))
+
+$(BUILD)/simobj/cuda/driver_version-%.o: tests/sim/cuda/driver_version.c | deps-build
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ $(SIM_LDFLAGS)
-	@ln -sf libcuda.so.1 $(@D)/libcuda.so
+	$(CC) $(SIM_CFLAGS) -DSIM_DRIVER_VERSION=$* $(DEPGEN) -c $< -o $@
+$(BUILD)/simobj/cuda/exports-%.map: tests/sim/cuda/symbols.def tests/sim/cuda/version-script
+	@mkdir -p $(@D)
+	tests/sim/cuda/version-script $(CC) $* > $@
+define sim_cuda_library
+$(1): $$(SIM_CUDA_OBJ) $$(BUILD)/simobj/cuda/driver_version-$(2).o $$(BUILD)/simobj/cuda/exports-$(2).map
+	@mkdir -p $$(@D)
+	$$(CC) -o $$@ $$(filter %.o,$$^) $$(SIM_LDFLAGS) -Wl,--version-script=$$(filter %.map,$$^)
+	@ln -sf libcuda.so.1 $$(@D)/libcuda.so
+endef
+$(eval $(call sim_cuda_library,$(BUILD)/sim/libcuda.so.1,13000))
+$(eval $(call sim_cuda_library,$(BUILD)/sim/12.2/libcuda.so.1,12020))
+$(eval $(call sim_cuda_library,$(BUILD)/sim/11.4/libcuda.so.1,11040))
 $(BUILD)/sim/libcudart.so.12: $(call sim_objects,cudart) $(wildcard tests/sim/cudart/*.map)
 	@mkdir -p $(@D)
 	$(CC) -o $@ $(filter %.o,$^) $(SIM_LDFLAGS) -Wl,--version-script=tests/sim/cudart/cudart.map -ldl

@@ -1,0 +1,8 @@
+/* driver_version.c: compiled once for each driver version that the simulator stands in for. */
+#include "sim.h"
+
+#ifndef SIM_DRIVER_VERSION
+#define SIM_DRIVER_VERSION 13000
+#endif
+
+const int sim_driver_version = SIM_DRIVER_VERSION;

@@ -1,0 +1,205 @@
+/* event.c: events: a place in a stream, and when it was passed. */
+#include "engine.h"
+#include "impl.h"
+
+#include <stdlib.h>
+
+#define EVENT_FLAGS (CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS)
+
+struct event_op {
+    struct op op;
+    CUevent event; /* the handle: the event may be destroyed before this runs */
+};
+
+static void record_done(struct op *op)
+{
+    struct event *event = handle_object(((struct event_op *)op)->event, HANDLE_EVENT);
+
+    if (event && event->stream == op->stream && event->sequence == op->sequence)
+        event->time_ns = sim_now_ns();
+}
+
+CUresult sim_event_create(CUevent *out, unsigned flags)
+{
+    struct ctx *ctx = ctx_current();
+    struct event *event;
+
+    if (!out || (flags & ~(unsigned)EVENT_FLAGS) ||
+        ((flags & CU_EVENT_INTERPROCESS) && !(flags & CU_EVENT_DISABLE_TIMING)))
+        return CUDA_ERROR_INVALID_VALUE;
+    event = calloc(1, sizeof(*event));
+    event->ctx = ctx;
+    event->flags = flags;
+    sim_enter();
+    event->handle = handle_new_locked(HANDLE_EVENT, event);
+    event->next = ctx->events;
+    event->link = &ctx->events;
+    if (event->next)
+        event->next->link = &event->next;
+    ctx->events = event;
+    *out = event->handle;
+    sim_leave();
+    return CUDA_SUCCESS;
+}
+
+static void end_locked(struct event *event)
+{
+    handle_end(event->handle);
+    *event->link = event->next;
+    if (event->next)
+        event->next->link = event->link;
+    free(event);
+}
+
+void event_release_locked(struct ctx *ctx)
+{
+    while (ctx->events)
+        end_locked(ctx->events);
+}
+
+CUresult sim_event_destroy(CUevent handle)
+{
+    struct event *event;
+
+    sim_enter();
+    event = handle_object(handle, HANDLE_EVENT);
+    if (event)
+        end_locked(event);
+    sim_leave();
+    return event ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+CUresult sim_event_record(CUevent handle, CUstream stream_handle, unsigned flags)
+{
+    struct event *event;
+    struct stream *stream;
+    struct event_op *op;
+    CUresult result;
+
+    if (flags & ~(unsigned)CU_EVENT_RECORD_EXTERNAL)
+        return CUDA_ERROR_INVALID_VALUE;
+    sim_enter();
+    stream = stream_get_locked(stream_handle, &result);
+    event = handle_object(handle, HANDLE_EVENT);
+    if (stream && (!event || event->ctx != stream->ctx))
+        result = CUDA_ERROR_INVALID_HANDLE;
+    if (result == CUDA_SUCCESS) {
+        struct capture *capture = stream->capture;
+
+        op = op_new(sizeof(*op), "event record", NULL);
+        op->event = handle;
+        op->op.done = record_done;
+        op->op.quick = true;
+        /* Filled in first: the record may be over before engine_submit returns. */
+        event->stream = stream;
+        event->sequence = stream->enqueued + 1;
+        event->captured = capture;
+        result = engine_submit_locked(stream, &op->op, false);
+        if (result != CUDA_SUCCESS || capture)
+            event->stream = NULL;
+    }
+    sim_leave();
+    return result;
+}
+
+static CUresult get_locked(CUevent handle, struct event **event)
+{
+    *event = handle_object(handle, HANDLE_EVENT);
+    if (!*event)
+        return CUDA_ERROR_INVALID_HANDLE;
+    return (*event)->captured ? CUDA_ERROR_CAPTURED_EVENT : CUDA_SUCCESS;
+}
+
+static bool passed(const struct event *event)
+{
+    return !event->stream || event->stream->completed >= event->sequence;
+}
+
+CUresult sim_event_query(CUevent handle)
+{
+    struct event *event;
+    CUresult result;
+
+    sim_enter();
+    result = get_locked(handle, &event);
+    if (result == CUDA_SUCCESS)
+        result = passed(event) ? atomic_load(&event->ctx->sticky) : CUDA_ERROR_NOT_READY;
+    sim_leave();
+    return result;
+}
+
+CUresult sim_event_synchronize(CUevent handle)
+{
+    struct event *event;
+    CUresult result;
+
+    sim_enter();
+    result = get_locked(handle, &event);
+    if (result == CUDA_SUCCESS) {
+        struct ctx *ctx = event->ctx;
+
+        if (event->stream)
+            engine_wait_locked(event->stream, event->sequence);
+        result = atomic_load(&ctx->sticky);
+    }
+    sim_leave();
+    return result;
+}
+
+CUresult sim_event_elapsed_time(float *milliseconds, CUevent start_handle, CUevent end_handle)
+{
+    struct event *start, *end;
+    CUresult result;
+
+    if (!milliseconds)
+        return CUDA_ERROR_INVALID_VALUE;
+    sim_enter();
+    result = get_locked(start_handle, &start);
+    if (result == CUDA_SUCCESS)
+        result = get_locked(end_handle, &end);
+    if (result == CUDA_SUCCESS &&
+        (!start->stream || !end->stream || ((start->flags | end->flags) & CU_EVENT_DISABLE_TIMING)))
+        result = CUDA_ERROR_INVALID_HANDLE;
+    if (result == CUDA_SUCCESS && (!passed(start) || !passed(end)))
+        result = CUDA_ERROR_NOT_READY;
+    if (result == CUDA_SUCCESS)
+        *milliseconds = (float)((double)(int64_t)(end->time_ns - start->time_ns) / 1e6);
+    sim_leave();
+    return result;
+}
+
+CUresult sim_stream_wait_event(CUstream stream_handle, CUevent handle, unsigned flags)
+{
+    struct event *event;
+    struct stream *stream;
+    struct op *op;
+    CUresult result;
+
+    if (flags & ~(unsigned)CU_EVENT_WAIT_EXTERNAL)
+        return CUDA_ERROR_INVALID_VALUE;
+    sim_enter();
+    stream = stream_get_locked(stream_handle, &result);
+    event = handle_object(handle, HANDLE_EVENT);
+    if (stream && !event)
+        result = CUDA_ERROR_INVALID_HANDLE;
+    if (result == CUDA_SUCCESS && event->captured) {
+        /* Waiting for captured work takes this stream into the same capture. */
+        if (stream->legacy)
+            result = CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
+        else if (stream->capture && stream->capture != event->captured)
+            result = CUDA_ERROR_STREAM_CAPTURE_MERGE;
+        else
+            stream->capture = event->captured;
+    } else if (result == CUDA_SUCCESS && stream->capture) {
+        result = CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
+    } else if (result == CUDA_SUCCESS && !passed(event)) {
+        op = op_new(sizeof(*op), "event wait", NULL);
+        op->quick = true;
+        op->dependencies = malloc(sizeof(*op->dependencies));
+        op->dependencies[op->dependency_count++] =
+            (struct dependency){event->stream, event->sequence};
+        result = engine_submit_locked(stream, op, false);
+    }
+    sim_leave();
+    return result;
+}

@@ -1,0 +1,83 @@
+/* fault.c: SIMCUDA_FAIL=function:n:code,...: the n-th call (from 1; * for every one) of a function
+ * answers `code` (a number or a name) and does nothing. `function` is an exported name, or the base
+ * name, which counts all its versions and flavours together. */
+#include "sim.h"
+
+#include <stdlib.h>
+
+struct fault {
+    char function[64];
+    unsigned long nth; /* 0: every call */
+    CUresult result;
+    atomic_ulong calls;
+};
+#define FAULTS 32
+static struct fault faults[FAULTS];
+static int fault_count;
+
+#define SIM_ROW(symbol, base, since, flavour, needs, params, args, call) {#symbol, #base},
+static const char *const names[][2] = {
+#include "symbols.def"
+};
+
+static bool is_function(const char *name)
+{
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (!strcmp(name, names[i][0]) || !strcmp(name, names[i][1]))
+            return true;
+    return false;
+}
+
+static void parse_one(const char *text)
+{
+    struct fault *fault = &faults[fault_count];
+    char nth[24], code[64], *end;
+
+    if (fault_count == FAULTS)
+        sim_refuse("SIMCUDA_FAIL: more than %d entries", FAULTS);
+    if (sscanf(text, "%63[^:]:%23[^:]:%63[^:]", fault->function, nth, code) != 3)
+        sim_refuse("SIMCUDA_FAIL: \"%s\": function:n:code is wanted", text);
+    if (!is_function(fault->function))
+        sim_refuse("SIMCUDA_FAIL: \"%s\": no such function", fault->function);
+    fault->nth = strtoul(nth, &end, 10);
+    if (strcmp(nth, "*") && (*end || !fault->nth))
+        sim_refuse("SIMCUDA_FAIL: \"%s\": n is a number from 1, or *", text);
+    fault->result = (CUresult)strtoul(code, &end, 10);
+    if (*end && !result_by_name(code, &fault->result))
+        sim_refuse("SIMCUDA_FAIL: \"%s\": no such result", code);
+    fault_count++;
+}
+
+void fault_start(void)
+{
+    char *copy, *save = NULL;
+
+    if (!sim_settings.fail)
+        return;
+    copy = strdup(sim_settings.fail);
+    for (char *entry = strtok_r(copy, ",", &save); entry; entry = strtok_r(NULL, ",", &save))
+        parse_one(entry);
+    free(copy);
+}
+
+bool fault_any(void)
+{
+    return fault_count > 0;
+}
+
+bool fault_due(const char *symbol, const char *base, CUresult *result)
+{
+    bool due = false;
+
+    for (int i = 0; i < fault_count; i++) {
+        struct fault *fault = &faults[i];
+
+        if (strcmp(fault->function, symbol) && strcmp(fault->function, base))
+            continue;
+        if (atomic_fetch_add(&fault->calls, 1) + 1 == fault->nth || !fault->nth) {
+            *result = fault->result;
+            due = true;
+        }
+    }
+    return due;
+}

@@ -1,0 +1,180 @@
+/* test_capture.c: stream capture: state, what is refused, what invalidates. */
+#include "sim_test.h"
+
+#include <pthread.h>
+
+static CUstreamCaptureStatus status_of(CUstream stream)
+{
+    CUstreamCaptureStatus status = (CUstreamCaptureStatus)77;
+
+    OK(cuStreamIsCapturing(stream, &status));
+    return status;
+}
+
+START_TEST(captured_work_does_not_run)
+{
+    CUstream stream;
+    CUgraph graph;
+    CUdeviceptr p;
+
+    start();
+    p = alloc(4096);
+    OK(cuMemsetD32(p, 1, 1024));
+    OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    ck_assert_int_eq(status_of(stream), CU_STREAM_CAPTURE_STATUS_NONE);
+    OK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    IS(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL), CUDA_ERROR_ILLEGAL_STATE);
+    ck_assert_int_eq(status_of(stream), CU_STREAM_CAPTURE_STATUS_ACTIVE);
+    OK(fill(p, 2, 1024, stream));
+    OK(cuMemsetD32Async(p, 3, 1024, stream));
+    OK(cuStreamEndCapture(stream, &graph));
+    ck_assert_ptr_nonnull(graph);
+    OK(cuGraphDestroy(graph));
+    IS(cuGraphDestroy(graph), CUDA_ERROR_INVALID_VALUE);
+    OK(cuStreamSynchronize(stream));
+    ck_assert_uint_eq(wrong_words(p, 1, 1024), 0);
+    IS(cuStreamEndCapture(stream, &graph), CUDA_ERROR_ILLEGAL_STATE);
+    IS(cuStreamBeginCapture(NULL, CU_STREAM_CAPTURE_MODE_RELAXED),
+       CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    OK(cuMemFree(p));
+}
+END_TEST
+
+/* _i is the mode. Relaxed lets unsafe calls through; the others refuse them and are invalid then.
+ */
+START_TEST(unsafe_calls)
+{
+    CUresult expected =
+        _i == CU_STREAM_CAPTURE_MODE_RELAXED ? CUDA_SUCCESS : CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+    CUstream stream;
+    CUgraph graph;
+    CUdeviceptr p = 0;
+
+    start();
+    OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamBeginCapture(stream, (CUstreamCaptureMode)_i));
+    IS(cuMemAlloc(&p, 4096), expected);
+    IS(cuCtxSynchronize(), expected);
+    if (expected == CUDA_SUCCESS) {
+        OK(cuMemFree(p));
+        OK(cuStreamEndCapture(stream, &graph));
+        OK(cuGraphDestroy(graph));
+        return;
+    }
+    ck_assert_int_eq(status_of(stream), CU_STREAM_CAPTURE_STATUS_INVALIDATED);
+    IS(spin(1, stream), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    IS(cuStreamEndCapture(stream, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    ck_assert_ptr_null(graph);
+    OK(cuMemAlloc(&p, 4096));
+    OK(cuMemFree(p));
+}
+END_TEST
+
+static CUresult elsewhere_result;
+
+static void *elsewhere(void *mode)
+{
+    CUdeviceptr p;
+
+    OK(cuCtxSetCurrent(test.context));
+    OK(cuThreadExchangeStreamCaptureMode(mode));
+    elsewhere_result = cuMemAlloc(&p, 4096);
+    if (elsewhere_result == CUDA_SUCCESS)
+        OK(cuMemFree(p));
+    return NULL;
+}
+
+/* Another thread's unsafe call conflicts only where both think globally. */
+START_TEST(other_threads)
+{
+    static const struct {
+        CUstreamCaptureMode capture, thread;
+        CUresult result;
+    } rows[] = {
+        {CU_STREAM_CAPTURE_MODE_GLOBAL, CU_STREAM_CAPTURE_MODE_GLOBAL,
+         CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED},
+        {CU_STREAM_CAPTURE_MODE_GLOBAL, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL, CUDA_SUCCESS},
+        {CU_STREAM_CAPTURE_MODE_GLOBAL, CU_STREAM_CAPTURE_MODE_RELAXED, CUDA_SUCCESS},
+        {CU_STREAM_CAPTURE_MODE_THREAD_LOCAL, CU_STREAM_CAPTURE_MODE_GLOBAL, CUDA_SUCCESS},
+        {CU_STREAM_CAPTURE_MODE_RELAXED, CU_STREAM_CAPTURE_MODE_GLOBAL, CUDA_SUCCESS},
+    };
+    CUstreamCaptureMode mode = rows[_i].thread;
+    CUstream stream;
+    CUgraph graph;
+    pthread_t thread;
+
+    start();
+    OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamBeginCapture(stream, rows[_i].capture));
+    ck_assert_int_eq(pthread_create(&thread, NULL, elsewhere, &mode), 0);
+    pthread_join(thread, NULL);
+    IS(elsewhere_result, rows[_i].result);
+    IS(cuStreamEndCapture(stream, &graph),
+       rows[_i].result ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_SUCCESS);
+}
+END_TEST
+
+START_TEST(waits_and_the_legacy_stream)
+{
+    CUstream blocking, other;
+    CUevent event;
+    CUgraph graph;
+
+    start();
+    OK(cuStreamCreate(&blocking, CU_STREAM_DEFAULT));
+    OK(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));
+    OK(cuEventCreate(&event, 0));
+    OK(cuStreamBeginCapture(blocking, CU_STREAM_CAPTURE_MODE_RELAXED));
+    IS(spin(1, NULL), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+    IS(cuStreamEndCapture(blocking, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    OK(cuStreamBeginCapture(blocking, CU_STREAM_CAPTURE_MODE_RELAXED));
+    IS(cuStreamSynchronize(blocking), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    IS(cuStreamEndCapture(blocking, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    OK(cuStreamBeginCapture(blocking, CU_STREAM_CAPTURE_MODE_RELAXED));
+    OK(cuEventRecord(event, blocking));
+    IS(cuEventQuery(event), CUDA_ERROR_CAPTURED_EVENT);
+    OK(cuStreamWaitEvent(other, event, 0)); /* joins the capture */
+    ck_assert_int_eq(status_of(other), CU_STREAM_CAPTURE_STATUS_ACTIVE);
+    IS(cuStreamEndCapture(other, &graph), CUDA_ERROR_STREAM_CAPTURE_UNMATCHED);
+    IS(cuStreamEndCapture(blocking, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    ck_assert_int_eq(status_of(other), CU_STREAM_CAPTURE_STATUS_NONE);
+    OK(cuEventDestroy(event));
+}
+END_TEST
+
+START_TEST(allocations_of_a_graph)
+{
+    CUstream stream;
+    CUgraph graph;
+    CUdeviceptr p;
+    size_t before;
+
+    start();
+    before = free_bytes();
+    OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
+    OK(cuMemAllocAsync(&p, MIB, stream));
+    OK(fill(p, 1, MIB / 4, stream));
+    OK(cuMemFreeAsync(p, stream));
+    OK(cuStreamEndCapture(stream, &graph));
+    OK(cuGraphDestroy(graph));
+    ck_assert_uint_eq(free_bytes(), before);
+}
+END_TEST
+
+static TCase *cases(void)
+{
+    TCase *tcase = tcase_create("capture");
+
+    tcase_add_test(tcase, captured_work_does_not_run);
+    tcase_add_loop_test(tcase, unsafe_calls, 0, 3);
+    tcase_add_loop_test(tcase, other_threads, 0, 5);
+    tcase_add_test(tcase, waits_and_the_legacy_stream);
+    tcase_add_test(tcase, allocations_of_a_graph);
+    return tcase;
+}
+
+int main(void)
+{
+    return run_suite("capture", cases);
+}
