@@ -1,41 +1,53 @@
 """Whatever call fails, and at whichever time: nothing the host owns is lost, and what it sees is the
 driver's own answer."""
 
+import re
+
 import pytest
 from conftest import ALL_TO_HOST, BUILD, SHIM, STEADY
 
-# A card that holds part of what the host asks for, so that both places are in use.
-SMALL = {**STEADY, "SIMCUDA_VRAM": "48MiB", "HYBRIDMEM_MIN_REDIRECT": "64KiB"}
-
+# A card that holds part of what the host asks for, so that both places are in use, and room for few
+# arenas, so that they are used again and again; each verdict polls.
+SMALL = {
+    **STEADY,
+    "SIMCUDA_VRAM": "12MiB",
+    "HYBRIDMEM_MIN_REDIRECT": "64KiB",
+    "HYBRIDMEM_STATS_TTL_MS": "0",
+}
 QUIET = {"HYBRIDMEM_LOG": "error"}
 CLEAN = "words wrong: 0\ndone\n"
 
-# Each driver function that the library calls by itself.
+# Each driver function that the library calls by itself, and how often the run below does at least.
 CALLED = {
-    "cuMemHostRegister_v2": 6,
-    "cuMemHostGetDevicePointer_v2": 4,
-    "cuMemHostUnregister": 2,
-    "cuDeviceGetAttribute": 2,
-    "cuDeviceGet": 4,
-    "cuCtxSynchronize": 4,
+    "cuMemHostRegister_v2": 1,
+    "cuMemHostGetDevicePointer_v2": 1,
+    "cuMemHostUnregister": 1,
+    "cuDeviceGetAttribute": 1,
+    "cuDeviceGet": 2,
+    "cuCtxSynchronize": 3,
     "cuCtxGetCurrent": 8,
-    "cuCtxGetDevice": 3,
-    "cuMemGetInfo_v2": 3,
+    "cuCtxGetDevice": 1,
+    "cuMemGetInfo_v2": 6,
     "cuMemAlloc_v2": 6,
     "cuMemFree_v2": 4,
+    "cuDevicePrimaryCtxGetState": 1,
 }
 
 
 @pytest.mark.parametrize(
     "function,n", [(f, n) for f, times in CALLED.items() for n in range(1, times + 1)]
 )
-def test_nth_driver_call_fails(run, function, n):
+def test_nth_driver_call_fails(run, tmp_path, function, n):
     # out of memory is what hybridmem is about; 999 (unknown) is any other failure
     for code in ("2", "999"):
         fault = {"SIMCUDA_FAIL": f"{function}:{n}:{code}"}
         # the call may be the host's own: on a card with room it then stops with the same words
         bare = run("host_direct_churn", 300, 1, 3, env=fault)
-        done = run("host_direct_churn", 300, 1, 3, shim=True, env={**SMALL, **fault, **QUIET})
+        log = tmp_path / code
+        env = {**SMALL, **fault, **QUIET, "SIMCUDA_LOG": str(log)}
+        done = run("host_direct_churn", 300, 1, 3, shim=True, env=env)
+        failed = r" %s\(.*\)=CUDA_ERROR_(OUT_OF_MEMORY|UNKNOWN)\n" % function
+        assert re.search(failed, log.read_text()), f"{function} was not called {n} times"
         assert done.stdout in (CLEAN, bare.stdout), done.stdout + done.stderr
         assert done.report == "" or done.stdout != CLEAN
 
@@ -69,12 +81,14 @@ def test_nothing_can_be_pinned(run):
 
 
 @pytest.mark.parametrize("n", range(1, 13))
-def test_nth_mmap_fails(run, n):
+def test_nth_mmap_fails(run, tmp_path, n):
+    log = tmp_path / "log"
     libraries = [BUILD / "hosts/libpreload_mmap.so", SHIM]
-    env = {**SMALL, "FAIL_MMAP": str(n), **QUIET}
+    env = {**SMALL, **QUIET, "FAIL_MMAP": str(n), "SYSTEM_LOG": str(log)}
     done = run("host_direct_churn", 300, 1, 3, preload=libraries, env=env)
     assert done.stdout == CLEAN, done.stdout + done.stderr
     assert done.report == ""
+    assert f"mmap failed {n}\n" in log.read_text()
 
 
 @pytest.mark.parametrize("seed", range(1, 4))
