@@ -7,7 +7,7 @@
 #   make lint format coverage install uninstall clean
 #
 # Switches: CC=clang, BUILD=dir, SANITIZE=address,undefined | thread, COVERAGE=1, DEBUG=1,
-#           PREFIX=/usr/local, DESTDIR=
+#           V=1, PREFIX=/usr/local, DESTDIR=
 
 CC      ?= cc
 PYTHON  ?= /usr/bin/python3
@@ -32,6 +32,9 @@ ALL_CFLAGS  := $(BASE) $(SAN) $(COV) $(CFLAGS)
 ALL_LDFLAGS := $(SAN) $(COV) $(LDFLAGS) -pthread
 DEPGEN  = -MMD -MP
 
+# What runs, one line each; V=1 shows the whole commands.
+run = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
+
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .PHONY: all lib cli sim hosts unit demo check check-fast bench lint format coverage install \
@@ -49,22 +52,22 @@ lib: $(LIB)
 
 $(BUILD)/pic/%.o: %.c | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(DEPGEN) -fPIC -fvisibility=hidden -ftls-model=initial-exec -c $< -o $@
+	$(call run,CC)$(CC) $(ALL_CFLAGS) $(DEPGEN) -fPIC -fvisibility=hidden -ftls-model=initial-exec -c $< -o $@
 
 # dlsym is called before a sanitizer's run-time library is ready, by that library.
 $(BUILD)/pic/shim/elf.o $(BUILD)/pic/shim/resolve.o: ALL_CFLAGS := $(BASE) $(COV) $(CFLAGS)
 
 $(BUILD)/pic/%.o: %.S | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(DEPGEN) -fPIC -c $< -o $@
+	$(call run,AS)$(CC) $(ALL_CFLAGS) $(DEPGEN) -fPIC -c $< -o $@
 
 # Which names leave the library, and under which version: made from hooks.def.
 $(BUILD)/hybridmem.map: shim/hooks.def scripts/version-script
 	@mkdir -p $(@D)
-	scripts/version-script $(ARCH) < $< > $@
+	@scripts/version-script $(ARCH) < $< > $@
 
 $(LIB): $(LIB_OBJ) $(BUILD)/hybridmem.map
-	$(CC) -shared -o $@ $(LIB_OBJ) $(ALL_LDFLAGS) -Wl,--version-script=$(BUILD)/hybridmem.map \
+	$(call run,LD)$(CC) -shared -o $@ $(LIB_OBJ) $(ALL_LDFLAGS) -Wl,--version-script=$(BUILD)/hybridmem.map \
 	    -Wl,-soname,libhybridmem.so -Wl,-z,now -Wl,-z,relro $(if $(SANITIZE),,-Wl,-z,defs)
 
 # --- the command -------------------------------------------------------------------------------
@@ -76,10 +79,10 @@ cli: $(CLI)
 
 $(BUILD)/obj/%.o: %.c | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(DEPGEN) -c $< -o $@
+	$(call run,CC)$(CC) $(ALL_CFLAGS) $(DEPGEN) -c $< -o $@
 
 $(CLI): $(CLI_SRC:%.c=$(BUILD)/obj/%.o)
-	$(CC) -o $@ $^ $(ALL_LDFLAGS) -ldl
+	$(call run,LD)$(CC) -o $@ $^ $(ALL_LDFLAGS) -ldl
 
 # --- the simulated driver and the small programs that run on it --------------------------------
 
@@ -93,7 +96,7 @@ deps-build:
 	@$(if $(NO_DEPS),:,scripts/deps build)
 
 demo: deps-demo all
-	scripts/demo
+	@scripts/demo
 
 .PHONY: deps-demo deps-check deps-lint
 deps-demo:
@@ -104,10 +107,10 @@ deps-lint:
 	@$(if $(NO_DEPS),:,scripts/deps lint)
 
 lint: deps-lint
-	scripts/lint
+	@scripts/lint
 
 format: deps-lint
-	scripts/lint --fix
+	@scripts/lint --fix
 
 install: lib cli
 	install -Dm755 $(LIB) $(DESTDIR)$(PREFIX)/lib/libhybridmem.so

@@ -10,7 +10,7 @@ sim: $(SIM_LIBS)
 
 $(BUILD)/simobj/%.o: tests/sim/%.c | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(SIM_CFLAGS) $(DEPGEN) -c $< -o $@
+	$(call run,CC)$(CC) $(SIM_CFLAGS) $(DEPGEN) -c $< -o $@
 
 sim_objects = $(patsubst tests/sim/%.c,$(BUILD)/simobj/%.o,$(wildcard tests/sim/$(1)/*.c))
 # As in the real libraries, calls inside do not leave them (-Bsymbolic).
@@ -22,14 +22,14 @@ SIM_CUDA_OBJ := $(filter-out %/driver_version.o,$(call sim_objects,cuda))
 
 $(BUILD)/simobj/cuda/driver_version-%.o: tests/sim/cuda/driver_version.c | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(SIM_CFLAGS) -DSIM_DRIVER_VERSION=$* $(DEPGEN) -c $< -o $@
+	$(call run,CC)$(CC) $(SIM_CFLAGS) -DSIM_DRIVER_VERSION=$* $(DEPGEN) -c $< -o $@
 $(BUILD)/simobj/cuda/exports-%.map: tests/sim/cuda/symbols.def tests/sim/cuda/version-script
 	@mkdir -p $(@D)
-	tests/sim/cuda/version-script $(CC) $* > $@
+	@tests/sim/cuda/version-script $(CC) $* > $@
 define sim_cuda_library
 $(1): $$(SIM_CUDA_OBJ) $$(BUILD)/simobj/cuda/driver_version-$(2).o $$(BUILD)/simobj/cuda/exports-$(2).map
 	@mkdir -p $$(@D)
-	$$(CC) -o $$@ $$(filter %.o,$$^) $$(SIM_LDFLAGS) -Wl,--version-script=$$(filter %.map,$$^)
+	$$(call run,LD)$$(CC) -o $$@ $$(filter %.o,$$^) $$(SIM_LDFLAGS) -Wl,--version-script=$$(filter %.map,$$^)
 	@ln -sf libcuda.so.1 $$(@D)/libcuda.so
 endef
 $(eval $(call sim_cuda_library,$(BUILD)/sim/libcuda.so.1,13000))
@@ -37,11 +37,11 @@ $(eval $(call sim_cuda_library,$(BUILD)/sim/12.2/libcuda.so.1,12020))
 $(eval $(call sim_cuda_library,$(BUILD)/sim/11.4/libcuda.so.1,11040))
 $(BUILD)/sim/libcudart.so.12: $(call sim_objects,cudart) $(wildcard tests/sim/cudart/*.map)
 	@mkdir -p $(@D)
-	$(CC) -o $@ $(filter %.o,$^) $(SIM_LDFLAGS) -Wl,--version-script=tests/sim/cudart/cudart.map -ldl
+	$(call run,LD)$(CC) -o $@ $(filter %.o,$^) $(SIM_LDFLAGS) -Wl,--version-script=tests/sim/cudart/cudart.map -ldl
 	@ln -sf libcudart.so.12 $(@D)/libcudart.so
 $(BUILD)/sim/libnvidia-ml.so.1: $(call sim_objects,nvml)
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ $(SIM_LDFLAGS) -ldl
+	$(call run,LD)$(CC) -o $@ $^ $(SIM_LDFLAGS) -ldl
 
 # --- hosts: small unmodified CUDA programs, one access path each --------------------------------
 # host_direct_*.c link libcuda.so.1, host_runtime_*.c libcudart.so.12; the others look up by name.
@@ -56,7 +56,7 @@ $(BUILD)/hosts/host_direct_%: HOST_LIBS = -L$(BUILD)/sim -lcuda
 $(BUILD)/hosts/host_runtime_%: HOST_LIBS = -L$(BUILD)/sim -lcudart
 $(HOSTS): $(BUILD)/hosts/%: tests/hosts/%.c $(SIM_LIBS) | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) $(DEPGEN) -MF $@.d -o $@ $< $(ALL_LDFLAGS) $(HOST_LIBS) -ldl
+	$(call run,LD)$(CC) $(HOST_CFLAGS) $(DEPGEN) -MF $@.d -o $@ $< $(ALL_LDFLAGS) $(HOST_LIBS) -ldl
 
 # Libraries that are preloaded beside ours: preload_NAME.c becomes libpreload_NAME.so.
 PRELOAD_SRC := $(wildcard tests/hosts/preload_*.c)
@@ -66,7 +66,7 @@ hosts: $(PRELOADS)
 
 $(PRELOADS): $(BUILD)/hosts/lib%.so: tests/hosts/%.c | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) $(DEPGEN) -MF $@.d -fPIC -fvisibility=hidden -shared -o $@ $< $(ALL_LDFLAGS) -ldl
+	$(call run,LD)$(CC) $(HOST_CFLAGS) $(DEPGEN) -MF $@.d -fPIC -fvisibility=hidden -shared -o $@ $< $(ALL_LDFLAGS) -ldl
 
 # --- unit tests: one Check program for each tests/unit/test_*.c ----------------------------------
 # A program links the whole library's objects (hidden names and all), and Check.
@@ -78,7 +78,7 @@ unit: $(UNITS)
 
 $(BUILD)/unit/test_%: tests/unit/test_%.c $(LIB_OBJ) | deps-check
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(shell pkg-config --cflags check 2>/dev/null) $(DEPGEN) -MF $@.d -o $@ $< \
+	$(call run,LD)$(CC) $(ALL_CFLAGS) $(shell pkg-config --cflags check 2>/dev/null) $(DEPGEN) -MF $@.d -o $@ $< \
 	    $(LIB_OBJ) $(ALL_LDFLAGS) $(shell pkg-config --libs check 2>/dev/null || echo -lcheck) -ldl
 
 # The simulator's own tests link its objects, not ours.
@@ -86,7 +86,7 @@ SIM_UNITS := $(patsubst tests/sim/unit/%.c,$(BUILD)/sim/unit/%,$(wildcard tests/
 unit: $(SIM_UNITS)
 $(BUILD)/sim/unit/test_%: tests/sim/unit/test_%.c $(SIM_LIBS) | deps-check
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests/sim/include $(shell pkg-config --cflags check 2>/dev/null) $(DEPGEN) -MF $@.d \
+	$(call run,LD)$(CC) $(ALL_CFLAGS) -Itests/sim/include $(shell pkg-config --cflags check 2>/dev/null) $(DEPGEN) -MF $@.d \
 	    -o $@ $< $(ALL_LDFLAGS) $(shell pkg-config --libs check 2>/dev/null || echo -lcheck) \
 	    -L$(BUILD)/sim -lcuda -Wl,-rpath,$(abspath $(BUILD)/sim) -ldl
 
@@ -94,14 +94,14 @@ $(BUILD)/sim/unit/test_%: tests/sim/unit/test_%.c $(SIM_LIBS) | deps-check
 
 # Everything, sanitizers included; ends with "N passed, N failed, N skipped".
 check: deps-check all unit
-	$(PYTHON) tests/run
+	@$(PYTHON) tests/run
 
 # Without the sanitizer builds: for the editing loop.
 check-fast: deps-check all unit
-	$(PYTHON) tests/run --fast
+	@$(PYTHON) tests/run --fast
 
 coverage: deps-check
-	scripts/coverage
+	@scripts/coverage
 
 CUDA_INCLUDE ?= $(firstword $(wildcard /usr/local/cuda/include /usr/include/cuda /opt/cuda/include))
 abi-check:
@@ -113,7 +113,7 @@ abi-check:
 
 $(BUILD)/bench/bench_calls: tests/bench/bench_calls.c $(SIM_LIBS) | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) $(DEPGEN) -o $@ $< $(ALL_LDFLAGS) -L$(BUILD)/sim -lcuda
+	$(call run,LD)$(CC) $(HOST_CFLAGS) $(DEPGEN) -o $@ $< $(ALL_LDFLAGS) -L$(BUILD)/sim -lcuda
 
 bench: all $(BUILD)/bench/bench_calls
-	$(PYTHON) tests/bench/run $(BUILD)
+	@$(PYTHON) tests/bench/run $(BUILD)
