@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from conftest import BUILD, GIB, MIB, SHIM, STEADY
+from conftest import ALL_TO_HOST, BUILD, GIB, MIB, SHIM, STEADY
 
 OVERFLOW = ("host_direct_overflow", 8, "32M")  # 256 MiB in all
 CARD = {**STEADY, "SIMCUDA_VRAM": "256MiB"}
@@ -179,3 +179,12 @@ def test_stats_file(run, tmp_path):
     done = run(*OVERFLOW, shim=True, env=env)
     assert done.returncode == 0
     assert "HYBRIDMEM_STATS_FILE" in done.stderr
+
+
+def test_ipc_capability_is_the_truth(run):
+    """The one query that differs from device memory: a redirected block cannot be exported, and a
+    host that asks first is not led into trying."""
+    for env, capable in (({}, True), (ALL_TO_HOST, False)):
+        done = run("host_direct_queries", shim=True, env={**STEADY, **env})
+        assert ("ipc capable: 1" in done.stdout) == capable
+        assert "ipc capable: 0" in done.stdout
