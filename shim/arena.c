@@ -253,10 +253,27 @@ bool arena_is_empty(const struct arena *a)
     return a->used == 0;
 }
 
-uint64_t arena_alloc(struct arena *a, uint64_t bytes)
+/* The range at `at` becomes a live block. */
+static uint64_t make_live(struct arena *a, uint32_t at, uint64_t bytes)
 {
     static uint64_t last_id;
-    uint64_t granules = bytes / GRANULE + (bytes % GRANULE != 0);
+    struct span *s = &a->spans[at];
+
+    s->state = SPAN_LIVE;
+    s->bytes = bytes;
+    s->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
+    live_set(&a->live, at);
+    return a->base + (uint64_t)at * GRANULE;
+}
+
+static uint64_t granules_for(uint64_t bytes)
+{
+    return bytes / GRANULE + (bytes % GRANULE != 0);
+}
+
+uint64_t arena_alloc(struct arena *a, uint64_t bytes)
+{
+    uint64_t granules = granules_for(bytes);
     uint32_t found = granules && granules <= a->granules ? list_find(a, (uint32_t)granules) : NIL;
 
     if (!found)
@@ -272,17 +289,18 @@ uint64_t arena_alloc(struct arena *a, uint64_t bytes)
         s->granules = need;
         list_insert(a, at + need);
     }
-    s->state = SPAN_LIVE;
-    s->bytes = bytes;
-    s->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
     a->used += need;
-    live_set(&a->live, at);
-    return a->base + (uint64_t)at * GRANULE;
+    return make_live(a, at, bytes);
 }
 
-bool arena_retire(struct arena *a, uint64_t address, struct arena_block *block)
+static uint32_t granule_at(const struct arena *a, uint64_t address)
 {
-    uint32_t at = (uint32_t)((address - a->base) / GRANULE);
+    return (uint32_t)((address - a->base) / GRANULE);
+}
+
+bool arena_hold(struct arena *a, uint64_t address, struct arena_block *block)
+{
+    uint32_t at = granule_at(a, address);
 
     if ((address - a->base) % GRANULE || at >= a->granules || !live_test(&a->live, at))
         return false;
@@ -290,8 +308,25 @@ bool arena_retire(struct arena *a, uint64_t address, struct arena_block *block)
     struct span *s = &a->spans[at];
     *block = (struct arena_block){a, address, s->bytes, s->id & ~MARK};
     s->state = SPAN_RETIRED;
-    s->next = a->retired;
-    a->retired = at + 1;
+    return true;
+}
+
+bool arena_retire(struct arena *a, uint64_t address, struct arena_block *block)
+{
+    if (!arena_hold(a, address, block))
+        return false;
+    a->spans[granule_at(a, address)].next = a->retired;
+    a->retired = granule_at(a, address) + 1;
+    return true;
+}
+
+bool arena_revive(struct arena *a, uint64_t address, uint64_t bytes)
+{
+    uint32_t at = granule_at(a, address);
+
+    if (bytes == 0 || granules_for(bytes) > a->spans[at].granules)
+        return false;
+    make_live(a, at, bytes);
     return true;
 }
 
@@ -330,6 +365,13 @@ static void free_span(struct arena *a, uint32_t at)
     }
     set_before(a, at + s->granules, s->granules);
     list_insert(a, at);
+}
+
+void arena_release_held(struct arena *a, uint64_t address)
+{
+    uint32_t at = granule_at(a, address);
+    a->used -= a->spans[at].granules;
+    free_span(a, at);
 }
 
 uint64_t arena_release(struct arena *a)

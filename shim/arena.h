@@ -44,8 +44,17 @@ bool arena_is_empty(const struct arena *arena);
 /* A live block of `bytes` > 0: its address, or 0 if no free range is large enough. */
 uint64_t arena_alloc(struct arena *arena, uint64_t bytes);
 
-/* live -> retired. False if no live block begins at `address`. */
+/* live -> retired, into the open batch. False if no live block begins at `address`. */
 bool arena_retire(struct arena *arena, uint64_t address, struct arena_block *block);
+
+/* live -> retired, in no batch: the owner releases or revives it by itself. */
+bool arena_hold(struct arena *arena, uint64_t address, struct arena_block *block);
+
+/* A held block: retired -> free. */
+void arena_release_held(struct arena *arena, uint64_t address);
+
+/* A held block: retired -> live, as a new one of `bytes`. False if it is too small. */
+bool arena_revive(struct arena *arena, uint64_t address, uint64_t bytes);
 
 /* Closes the batch of blocks retired so far, for arena_release(). */
 void arena_close_batch(struct arena *arena);

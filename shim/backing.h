@@ -19,6 +19,9 @@ struct alloc_request {
     size_t width; /* bytes in a row */
     size_t height;
     unsigned int element; /* 4, 8 or 16 bytes */
+    /* Stream-ordered: cuMemAllocAsync, or with a pool cuMemAllocFromPoolAsync. NULL: neither. */
+    const struct stream_order *order;
+    CUmemoryPool pool;
 };
 
 struct alloc_result {
@@ -29,6 +32,9 @@ struct alloc_result {
 
 /* --- VRAM (backing_device.c) --------------------------------------------------------------------
  */
+
+/* The driver's own answer to a request, recorded nowhere. */
+CUresult backing_device_ask(const struct alloc_request *request, struct alloc_result *result);
 
 /* The driver's own answer; on success the allocation is recorded and counted. `reserved` bytes were
  * counted by the caller already, and are corrected or taken back. */
@@ -49,15 +55,18 @@ void backing_device_drop(struct context *context);
 /* --- pinned host memory (backing_host.c)
  * ---------------------------------------------------------- */
 
-/* A block of pinned memory that the device reads and writes at *address. False if there is none
- * (pinning failed, no memory, no addresses): nothing has changed then. `room` is the number of
- * bytes that may be pinned altogether. */
+/* A block of pinned memory that the device reads and writes at its address; `order`: for use in
+ * this stream, from now on, or NULL for any use. False if there is none (pinning failed, no memory,
+ * no addresses): nothing has changed then. `room` is the number of bytes that may be pinned
+ * altogether. */
 bool backing_host_alloc(struct context *context, uint64_t bytes, uint64_t room,
-                        struct arena_block *block);
+                        const struct stream_order *order, struct arena_block *block);
 
 /* Frees the live block that begins at `address`; false if none does. Its memory is used again only
- * when the context has been idle once after this call (promise P5). */
-bool backing_host_free(uint64_t address, struct arena_block *block);
+ * when the context has been idle once after this call, or with `order` by the same stream, and by
+ * others when that stream has come so far (promise P5). */
+bool backing_host_free(uint64_t address, const struct stream_order *order,
+                       struct arena_block *block);
 
 /* Drops the arenas of a context that is gone; the driver has released its registrations. Returns
  * the bytes that the host still held in them. */

@@ -42,19 +42,31 @@ static void record(struct context *context, CUdeviceptr address, uint64_t bytes,
     ledger_settle(ledger, bytes);
 }
 
+CUresult backing_device_ask(const struct alloc_request *q, struct alloc_result *result)
+{
+    result->bytes = q->bytes;
+    if (q->order && q->pool)
+        return q->order->per_thread ? driver.cuMemAllocFromPoolAsync_ptsz(
+                                          &result->address, q->bytes, q->pool, q->order->stream)
+                                    : driver.cuMemAllocFromPoolAsync(&result->address, q->bytes,
+                                                                     q->pool, q->order->stream);
+    if (q->order)
+        return q->order->per_thread
+                   ? driver.cuMemAllocAsync_ptsz(&result->address, q->bytes, q->order->stream)
+                   : driver.cuMemAllocAsync(&result->address, q->bytes, q->order->stream);
+    if (!q->pitched)
+        return driver.cuMemAlloc_v2(&result->address, q->bytes);
+    CUresult r = driver.cuMemAllocPitch_v2(&result->address, &result->pitch, q->width, q->height,
+                                           q->element);
+    result->bytes = r == CUDA_SUCCESS ? result->pitch * q->height : 0;
+    return r;
+}
+
 CUresult backing_device_alloc(struct context *context, const struct alloc_request *request,
                               uint64_t reserved, struct alloc_result *result)
 {
-    CUresult r;
+    CUresult r = backing_device_ask(request, result);
 
-    if (request->pitched) {
-        r = driver.cuMemAllocPitch_v2(&result->address, &result->pitch, request->width,
-                                      request->height, request->element);
-        result->bytes = r == CUDA_SUCCESS ? result->pitch * request->height : 0;
-    } else {
-        r = driver.cuMemAlloc_v2(&result->address, request->bytes);
-        result->bytes = request->bytes;
-    }
     if (r == CUDA_SUCCESS)
         record(context, result->address, result->bytes, REG_DEVICE, reserved);
     else if (reserved)

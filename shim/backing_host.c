@@ -200,9 +200,9 @@ static uint64_t pool_alloc(struct host_pool *pool, uint64_t bytes)
  * nothing came of it. */
 static bool pool_reclaim(struct host_pool *pool)
 {
-    uint64_t batch = pool->retired;
+    uint64_t batch = pool->retired, serial = pool->pending.serial;
 
-    if (!batch || pool->reclaiming || context_capturing())
+    if ((!batch && !pool->pending.count) || pool->reclaiming || context_capturing())
         return false;
     pool->reclaiming = true;
     for (uint32_t i = 0; i < pool->count; i++)
@@ -216,10 +216,18 @@ static bool pool_reclaim(struct host_pool *pool)
         else
             arena_reopen_batch(pool->arenas[i]);
     }
-    if (idle)
+    if (idle) {
+        pending_release(&pool->pending, serial);
         pool->retired -= batch;
+    }
     pool->reclaiming = false;
     return idle;
+}
+
+/* Blocks that streams have finished with by now. Nothing may be asked while a stream captures. */
+static bool pool_drain(struct host_pool *pool)
+{
+    return pool->pending.count && !context_capturing() && pending_drain(&pool->pending);
 }
 
 /* Gives empty arenas back until at most `keep` bytes of them are left. Lock held, as above: an
@@ -280,21 +288,34 @@ static bool pool_grow(struct context *context, uint64_t bytes, uint64_t room)
     return arena != NULL;
 }
 
+/* One more arena, after empty ones have made way if there is no room for it. */
+static uint64_t alloc_from_new(struct context *context, uint64_t bytes, uint64_t room)
+{
+    if (backing_host_pinned() + bytes > room)
+        pool_trim(context, 0);
+    return pool_grow(context, bytes, room) ? pool_alloc(&context->pool, bytes) : 0;
+}
+
 bool backing_host_alloc(struct context *context, uint64_t bytes, uint64_t room,
-                        struct arena_block *block)
+                        const struct stream_order *order, struct arena_block *block)
 {
     struct host_pool *pool = &context->pool;
+    uint64_t address = 0;
 
     pthread_mutex_lock(&pool->lock);
-    uint64_t address = pool_alloc(pool, bytes);
+    if (order)
+        address = pending_reuse(&pool->pending, pending_key(order), bytes);
+    if (!address)
+        address = pool_alloc(pool, bytes);
+    if (!address && pool_drain(pool))
+        address = pool_alloc(pool, bytes);
+    /* The driver's stream-ordered allocation does not wait for the device if it can help it. */
+    if (!address && order)
+        address = alloc_from_new(context, bytes, room);
     if (!address && pool_reclaim(pool))
         address = pool_alloc(pool, bytes);
-    if (!address) {
-        if (backing_host_pinned() + bytes > room)
-            pool_trim(context, 0);
-        if (pool_grow(context, bytes, room))
-            address = pool_alloc(pool, bytes);
-    }
+    if (!address)
+        address = alloc_from_new(context, bytes, room);
     if (address && arena_find(address, block))
         pool->live += bytes;
     pthread_mutex_unlock(&pool->lock);
@@ -308,7 +329,42 @@ static bool is_current(const struct context *context)
     return driver.cuCtxGetCurrent(&handle) == CUDA_SUCCESS && handle == context->handle;
 }
 
-bool backing_host_free(uint64_t address, struct arena_block *block)
+/* A free in stream order: the block waits for an event in its stream. Without one (nothing may be
+ * recorded while a stream captures; the stream is another context's) it waits for the whole
+ * context, as one freed synchronously does. */
+static bool free_in_order(struct context *context, uint64_t address,
+                          const struct stream_order *order, struct arena_block *block)
+{
+    struct host_pool *pool = &context->pool;
+    CUevent event = NULL;
+
+    if (!arena_find(address, block) || block->base != address)
+        return false;
+    if (!context_capturing() && is_current(context))
+        event = pending_record(&pool->pending, order);
+    if (!event)
+        return arena_retire(block->arena, address, block) && (pool->retired += block->bytes, true);
+    arena_hold(block->arena, address, block);
+    pending_add(&pool->pending, block, pending_key(order), event);
+    if (pool->pending.bytes > RETIRED_MAX && pool_drain(pool))
+        pool_trim(context, KEEP_EMPTY);
+    return true;
+}
+
+static bool free_synchronously(struct context *context, uint64_t address, struct arena_block *block)
+{
+    struct host_pool *pool = &context->pool;
+
+    if (!arena_retire(arena_at(address), address, block))
+        return false;
+    pool->retired += block->bytes;
+    if (pool->retired > RETIRED_MAX && is_current(context) && pool_reclaim(pool))
+        pool_trim(context, KEEP_EMPTY);
+    return true;
+}
+
+bool backing_host_free(uint64_t address, const struct stream_order *order,
+                       struct arena_block *block)
 {
     struct arena *arena = arena_at(address);
     if (!arena)
@@ -317,13 +373,10 @@ bool backing_host_free(uint64_t address, struct arena_block *block)
     struct host_pool *pool = &context->pool;
 
     pthread_mutex_lock(&pool->lock);
-    bool was_live = arena_retire(arena, address, block);
-    if (was_live) {
+    bool was_live = order ? free_in_order(context, address, order, block)
+                          : free_synchronously(context, address, block);
+    if (was_live)
         pool->live -= block->bytes;
-        pool->retired += block->bytes;
-        if (pool->retired > RETIRED_MAX && is_current(context) && pool_reclaim(pool))
-            pool_trim(context, KEEP_EMPTY);
-    }
     pthread_mutex_unlock(&pool->lock);
     return was_live;
 }
@@ -347,6 +400,7 @@ uint64_t backing_host_drop(struct context *context)
         }
     }
     live = pool->live;
+    pending_clear(&pool->pending);
     pool->pinned = 0;
     pool->live = 0;
     pool->retired = 0;

@@ -106,6 +106,19 @@ bool context_retire(struct context *context)
     return was_alive;
 }
 
+void context_forget_stream(CUstream stream)
+{
+    pthread_mutex_lock(&lock);
+    for (struct context *c = all; c; c = c->next) {
+        if (!c->alive)
+            continue;
+        pthread_mutex_lock(&c->pool.lock);
+        pending_forget_stream(&c->pool.pending, stream);
+        pthread_mutex_unlock(&c->pool.lock);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
 void context_capture_began(void)
 {
     atomic_fetch_add(&captures, 1);

@@ -5,6 +5,7 @@
 
 #include "shim/cuda_abi.h"
 #include "shim/device.h"
+#include "shim/pending.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -31,6 +32,7 @@ struct host_pool {
     uint64_t live;    /* bytes that the host holds */
     uint64_t retired; /* bytes freed by the host and not yet usable again */
     bool reclaiming;
+    struct pending pending; /* blocks freed in stream order */
 };
 
 /* Never freed, so that a late reader finds something; a record whose context died is used again,
@@ -54,6 +56,9 @@ struct context *context_find(CUcontext handle);
 /* After the driver has destroyed it: its record is found no more. False if another thread was
  * faster. */
 bool context_retire(struct context *context);
+
+/* A stream is about to be destroyed. */
+void context_forget_stream(CUstream stream);
 
 /* --- stream captures --- */
 

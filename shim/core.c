@@ -60,7 +60,7 @@ static bool redirect(struct context *context, const struct alloc_request *reques
 
     if (!host_reserve(request->bytes, room))
         return false;
-    if (!backing_host_alloc(context, request->bytes, room, &block)) {
+    if (!backing_host_alloc(context, request->bytes, room, request->order, &block)) {
         atomic_fetch_sub(&host_live, request->bytes);
         if (!atomic_exchange(&warned, true))
             log_warn("host memory could not be pinned; VRAM is tried instead (HYBRIDMEM_BACKING "
@@ -105,14 +105,6 @@ static bool size_request(const struct alloc_request *asked, struct alloc_request
                                    &sized->bytes);
 }
 
-static CUresult driver_alone(const struct alloc_request *request, struct alloc_result *result)
-{
-    if (request->pitched)
-        return driver.cuMemAllocPitch_v2(&result->address, &result->pitch, request->width,
-                                         request->height, request->element);
-    return driver.cuMemAlloc_v2(&result->address, request->bytes);
-}
-
 /* The verdict on a request, and the limits it came from. What fits the budget is counted at once,
  * in *reserved, so that two threads cannot both have the last of it. */
 static struct pol_verdict decide(struct device *d, uint64_t bytes, struct pol_limits *limits,
@@ -153,7 +145,7 @@ CUresult core_alloc(const struct alloc_request *asked, struct alloc_result *resu
     struct pol_limits limits;
 
     if (!context || !context->device->target || !size_request(asked, &request))
-        return driver_alone(asked, result);
+        return backing_device_ask(asked, result);
 
     struct device *d = context->device;
     uint64_t reserved = 0;
@@ -187,14 +179,15 @@ static void uncount_redirected(struct device *d, uint64_t bytes)
     atomic_fetch_sub(&host_live, bytes);
 }
 
-CUresult core_free(CUdeviceptr address, backing_free_fn *how, void *arg)
+CUresult core_free(CUdeviceptr address, const struct stream_order *order, backing_free_fn *how,
+                   void *arg)
 {
     struct arena_block block;
 
     if (!arena_may_hold(address) || !arena_at(address))
         return backing_device_free(address, how, arg);
     /* A device pointer that is no live allocation's (CUDA driver API, cuMemFree). */
-    if (!backing_host_free(address, &block))
+    if (!backing_host_free(address, order, &block))
         return CUDA_ERROR_INVALID_VALUE;
     struct context *context = arena_owner(block.arena);
     uncount_redirected(context->device, block.bytes);

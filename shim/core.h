@@ -13,8 +13,10 @@
  * an out-of-memory says so. Any error is the driver's own (promise P2). */
 CUresult core_alloc(const struct alloc_request *request, struct alloc_result *result);
 
-/* Frees any address: a redirected block, or what the driver gave, by `how`. */
-CUresult core_free(CUdeviceptr address, backing_free_fn *how, void *arg);
+/* Frees any address: a redirected block, in the order of a stream if one is given, or what the
+ * driver gave, by `how`. */
+CUresult core_free(CUdeviceptr address, const struct stream_order *order, backing_free_fn *how,
+                   void *arg);
 
 /* Is [address, address + bytes) something that the driver should judge? False if any of it is
  * redirected memory and not wholly inside one live block: the driver, which sees only the arena,

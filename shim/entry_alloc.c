@@ -1,4 +1,4 @@
-/* entry_alloc.c: synchronous allocation and every free. */
+/* entry_alloc.c: synchronous allocation. */
 #include "shim/core.h"
 #include "shim/hooks.h"
 #include "shim/init.h"
@@ -67,7 +67,7 @@ static CUresult free_checked(CUdeviceptr dptr)
         if (r != CUDA_SUCCESS)
             return r;
     }
-    return core_free(dptr, free_now, NULL);
+    return core_free(dptr, NULL, free_now, NULL);
 }
 
 CUresult cuMemFree_v2(CUdeviceptr dptr)
@@ -76,61 +76,6 @@ CUresult cuMemFree_v2(CUdeviceptr dptr)
         return driver.cuMemFree_v2(dptr);
     int saved = shim_enter();
     CUresult r = free_checked(dptr);
-    shim_leave(saved);
-    return r;
-}
-
-/* A stream-ordered free of what cuMemAlloc gave is legal. A redirected block waits, like one freed
- * synchronously, until the context has been idle after this call: later than stream order asks. */
-
-typedef CUresult is_capturing_fn(CUstream stream, CUstreamCaptureStatus *status);
-
-struct stream_free {
-    CUresult (*how)(CUdeviceptr address, CUstream stream);
-    CUstream stream;
-};
-
-static CUresult free_in_stream(CUdeviceptr address, void *arg)
-{
-    const struct stream_free *f = arg;
-    return f->how(address, f->stream);
-}
-
-static CUresult free_async(CUdeviceptr dptr, struct stream_free *f, is_capturing_fn *is_capturing)
-{
-    CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
-    struct arena_block block;
-
-    /* "During stream capture, this function results in the creation of a free node and must
-     * therefore be passed the address of a graph allocation" (cuMemFreeAsync). */
-    if (context_capturing() && core_is_ours(dptr, &block)) {
-        CUresult r = is_capturing(f->stream, &status);
-        if (r != CUDA_SUCCESS)
-            return r;
-        if (status == CU_STREAM_CAPTURE_STATUS_ACTIVE)
-            return CUDA_ERROR_INVALID_VALUE;
-    }
-    return core_free(dptr, free_in_stream, f);
-}
-
-CUresult cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
-{
-    if (!shim_acts())
-        return driver.cuMemFreeAsync(dptr, hStream);
-    int saved = shim_enter();
-    CUresult r = free_async(dptr, &(struct stream_free){driver.cuMemFreeAsync, hStream},
-                            driver.cuStreamIsCapturing);
-    shim_leave(saved);
-    return r;
-}
-
-CUresult cuMemFreeAsync_ptsz(CUdeviceptr dptr, CUstream hStream)
-{
-    if (!shim_acts())
-        return driver.cuMemFreeAsync_ptsz(dptr, hStream);
-    int saved = shim_enter();
-    CUresult r = free_async(dptr, &(struct stream_free){driver.cuMemFreeAsync_ptsz, hStream},
-                            driver.cuStreamIsCapturing_ptsz);
     shim_leave(saved);
     return r;
 }

@@ -32,6 +32,11 @@
     CALL(cuDevicePrimaryCtxGetState, (CUdevice dev, unsigned int *flags, int *active),             \
          (dev, flags, active))                                                                     \
     CALL(cuMemHostAlloc, (void **pp, size_t bytes, unsigned int flags), (pp, bytes, flags))        \
+    CALL(cuEventCreate, (CUevent * event, unsigned int flags), (event, flags))                     \
+    CALL(cuEventDestroy_v2, (CUevent event), (event))                                              \
+    CALL(cuEventRecord, (CUevent event, CUstream stream), (event, stream))                         \
+    CALL(cuEventRecord_ptsz, (CUevent event, CUstream stream), (event, stream))                    \
+    CALL(cuEventQuery, (CUevent event), (event))                                                   \
     CALL(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus * status), (stream, status)) \
     CALL(cuStreamIsCapturing_ptsz, (CUstream stream, CUstreamCaptureStatus * status),              \
          (stream, status))

@@ -111,8 +111,13 @@ static bool map_vmm(struct probe *p, struct probe_block *block)
         return false;
     if (!call_ok(block, "cuMemMap", map(block->device, block->bytes, 0, block->vmm_handle, 0)))
         return false;
-    /* The CPU reaches it through the same address, once its node has access. */
-    return call_ok(block, "cuMemSetAccess", set_access(block->device, block->bytes, access, 2));
+    /* The CPU reaches it through the same address, once its node has access; older drivers know
+     * access for devices only. */
+    if (set_access(block->device, block->bytes, access, 2) == CUDA_SUCCESS) {
+        block->host = (void *)(uintptr_t)block->device;
+        return true;
+    }
+    return call_ok(block, "cuMemSetAccess", set_access(block->device, block->bytes, access, 1));
 }
 
 static bool make_vmm(struct probe *p, struct probe_block *block)
@@ -129,7 +134,6 @@ static bool make_vmm(struct probe *p, struct probe_block *block)
     if (!map_vmm(p, block))
         return false;
     block->pin_ms = probe_now_ms() - start;
-    block->host = (void *)(uintptr_t)block->device;
     return true;
 }
 

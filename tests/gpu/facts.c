@@ -231,6 +231,8 @@ static void copies_of(struct probe *p, const struct probe_block *block, struct c
 {
     c->block = block->device;
     for (size_t i = 0; i < sizeof copies / sizeof copies[0]; i++) {
+        if (copies[i].run == upload_2d_host && !block->host)
+            continue; /* the driver may touch it with the CPU */
         if (block->host)
             memset(block->host, 0, BYTES);
         probe_answer(p, "writing to it as device memory", copies[i].name,
@@ -292,7 +294,7 @@ static void odd_calls_on(struct probe *p, struct probe_block *block)
                  probe_result(p->drv.cuMemFree(block->device + 4096)));
     probe_answer(p, table, "cuMemFree", column, "%s",
                  probe_result(p->drv.cuMemFree(block->device)));
-    if (block->kind != PROBE_HOSTALLOC)
+    if (block->kind != PROBE_HOSTALLOC && block->host)
         probe_answer(p, table, "cuMemFreeHost", column, "%s",
                      probe_result(p->drv.cuMemFreeHost(block->host)));
     result = p->drv.cuMemsetD8(block->device, 1, BYTES);

@@ -100,3 +100,29 @@ def test_churn(run, seed):
     assert done.device["redirected_allocations"] > 0
     assert done.device["host_bytes"] == 0
     assert done.device["device_bytes"] == 0
+
+
+STREAM_ORDERED = {**STEADY, **QUIET, **ALL_TO_HOST, "HYBRIDMEM_HOST_LIMIT": "40MiB"}
+
+
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_stream_order(run, seed):
+    """Redirected blocks freed in stream order while work on them waits, in little memory."""
+    done = run("host_direct_stream_ordered", 500, 3, seed, shim=True, env=STREAM_ORDERED)
+    assert done.stdout == CLEAN, done.stdout + done.stderr
+    assert done.report == ""
+    assert done.device["redirected_allocations"] > 500
+    assert done.device["host_bytes"] == 0
+
+
+@pytest.mark.parametrize("function", ["cuEventCreate", "cuEventRecord", "cuEventQuery"])
+@pytest.mark.parametrize("n", [1, 2, 30, "*"])
+def test_an_event_fails(run, tmp_path, function, n):
+    """Then a block waits until its context is idle."""
+    log = tmp_path / "log"
+    fault = {"SIMCUDA_FAIL": f"{function}:{n}:999", "SIMCUDA_LOG": str(log)}
+    bare = run("host_direct_stream_ordered", 400, 1, 1, env=fault)
+    done = run("host_direct_stream_ordered", 400, 1, 1, shim=True, env={**STREAM_ORDERED, **fault})
+    assert done.stdout in (CLEAN, bare.stdout), done.stdout + done.stderr
+    assert done.report == "" or done.stdout != CLEAN
+    assert re.search(r" %s\(.*\)=CUDA_ERROR_UNKNOWN\n" % function, log.read_text())

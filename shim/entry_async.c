@@ -1,0 +1,106 @@
+/* entry_async.c: stream-ordered allocation and free.
+ *
+ * While its stream captures, an allocation or free becomes a node of the graph (cuMemAllocAsync):
+ * the driver owns that memory, and is left alone.
+ */
+#include "shim/core.h"
+#include "shim/hooks.h"
+#include "shim/init.h"
+
+/* Does the stream capture? Asked only while some stream does. An error is the driver's answer. */
+static CUresult captures(const struct stream_order *order, bool *yes)
+{
+    CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+    CUresult r = CUDA_SUCCESS;
+
+    if (unlikely(context_capturing()))
+        r = order->per_thread ? driver.cuStreamIsCapturing_ptsz(order->stream, &status)
+                              : driver.cuStreamIsCapturing(order->stream, &status);
+    *yes = status != CU_STREAM_CAPTURE_STATUS_NONE;
+    return r;
+}
+
+static CUresult alloc_async(CUdeviceptr *dptr, const struct alloc_request *request)
+{
+    struct alloc_result result;
+    bool capturing;
+    int saved = shim_enter();
+    CUresult r = captures(request->order, &capturing);
+
+    if (r == CUDA_SUCCESS)
+        r = capturing ? backing_device_ask(request, &result) : core_alloc(request, &result);
+    shim_leave(saved);
+    if (r == CUDA_SUCCESS)
+        *dptr = result.address;
+    return r;
+}
+
+#define ALLOC_ASYNC(suffix, is_per_thread)                                                         \
+    CUresult cuMemAllocAsync##suffix(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)         \
+    {                                                                                              \
+        struct stream_order order = {hStream, is_per_thread};                                      \
+        struct alloc_request request = {.bytes = bytesize, .order = &order};                       \
+        if (!shim_acts() || !dptr)                                                                 \
+            return driver.cuMemAllocAsync##suffix(dptr, bytesize, hStream);                        \
+        return alloc_async(dptr, &request);                                                        \
+    }                                                                                              \
+    CUresult cuMemAllocFromPoolAsync##suffix(CUdeviceptr *dptr, size_t bytesize,                   \
+                                             CUmemoryPool pool, CUstream hStream)                  \
+    {                                                                                              \
+        struct stream_order order = {hStream, is_per_thread};                                      \
+        struct alloc_request request = {.bytes = bytesize, .order = &order, .pool = pool};         \
+        if (!shim_acts() || !dptr || !pool)                                                        \
+            return driver.cuMemAllocFromPoolAsync##suffix(dptr, bytesize, pool, hStream);          \
+        return alloc_async(dptr, &request);                                                        \
+    }
+ALLOC_ASYNC(, false)
+ALLOC_ASYNC(_ptsz, true)
+
+static CUresult free_in_stream(CUdeviceptr address, void *arg)
+{
+    const struct stream_order *order = arg;
+    return order->per_thread ? driver.cuMemFreeAsync_ptsz(address, order->stream)
+                             : driver.cuMemFreeAsync(address, order->stream);
+}
+
+static CUresult free_async(CUdeviceptr dptr, struct stream_order *order)
+{
+    struct arena_block block;
+    bool capturing = false;
+    int saved = shim_enter();
+    CUresult r = CUDA_SUCCESS;
+
+    /* "During stream capture, this function results in the creation of a free node and must
+     * therefore be passed the address of a graph allocation" (cuMemFreeAsync). */
+    if (core_is_ours(dptr, &block))
+        r = captures(order, &capturing);
+    if (r == CUDA_SUCCESS)
+        r = capturing ? CUDA_ERROR_INVALID_VALUE : core_free(dptr, order, free_in_stream, order);
+    shim_leave(saved);
+    return r;
+}
+
+CUresult cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
+{
+    if (!shim_acts())
+        return driver.cuMemFreeAsync(dptr, hStream);
+    return free_async(dptr, &(struct stream_order){hStream, false});
+}
+
+CUresult cuMemFreeAsync_ptsz(CUdeviceptr dptr, CUstream hStream)
+{
+    if (!shim_acts())
+        return driver.cuMemFreeAsync_ptsz(dptr, hStream);
+    return free_async(dptr, &(struct stream_order){hStream, true});
+}
+
+/* A new stream may get the handle of one that is gone. */
+#define DESTROY_STREAM(symbol)                                                                     \
+    CUresult symbol(CUstream hStream)                                                              \
+    {                                                                                              \
+        if (shim_acts())                                                                           \
+            context_forget_stream(hStream);                                                        \
+        return driver.symbol(hStream);                                                             \
+    }
+DESTROY_STREAM(cuStreamDestroy)
+DESTROY_STREAM(cuStreamDestroy_v2)
