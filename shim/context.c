@@ -137,7 +137,10 @@ bool context_capturing(void)
 void context_forget_all(void)
 {
     pthread_mutex_init(&lock, NULL);
-    all = NULL;
+    for (struct context *c = all; c; c = c->next) {
+        c->alive = false;
+        c->pool = (struct host_pool){.lock = PTHREAD_MUTEX_INITIALIZER};
+    }
     cache.context = NULL;
     atomic_store(&captures, 0);
 }

@@ -32,12 +32,17 @@ OTHERS = [
     ("host_direct_threads",),
     ("host_direct_fork",),
     ("host_direct_capture",),
+    ("host_direct_stream_ordered",),
     ("host_direct_next",),
     ("host_runtime_calls",),
     ("host_runtime_streams",),
 ]
 # Programs that other tests run.
-ELSEWHERE = {"host_direct_ballast", "host_direct_churn", "host_direct_report"}
+ELSEWHERE = {
+    "host_direct_ballast",
+    "host_direct_churn",
+    "host_direct_report",
+}
 
 COLUMNS = {
     # With room for all: nothing moves.
