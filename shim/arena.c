@@ -45,7 +45,7 @@ struct arena {
     size_t meta_bytes;
 };
 
-/* --- address -> arena ----------------------------------------------------------------------- */
+/* --- address -> arena ------------------------------------------------------------------------ */
 
 /* A radix tree of two levels over the 47 bits of a user address, in ARENA_UNITs. */
 #define UNIT_LOG2  21
@@ -110,8 +110,7 @@ void arena_extend_bounds(uint64_t base, uint64_t bytes)
     pthread_mutex_unlock(&tree_lock);
 }
 
-/* --- free ranges --------------------------------------------------------------------------------
- */
+/* --- free ranges ----------------------------------------------------------------------------- */
 
 static unsigned power_of(uint32_t granules)
 {
@@ -186,8 +185,7 @@ static void set_before(struct arena *a, uint32_t at, uint32_t before)
         a->spans[at].before = before;
 }
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 static size_t round_up(size_t n, size_t to)
 {

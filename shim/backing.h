@@ -30,8 +30,7 @@ struct alloc_result {
     size_t pitch; /* bytes from row to row; pitched only */
 };
 
-/* --- VRAM (backing_device.c) --------------------------------------------------------------------
- */
+/* --- VRAM (backing_device.c) ----------------------------------------------------------------- */
 
 /* The driver's own answer to a request, recorded nowhere. */
 CUresult backing_device_ask(const struct alloc_request *request, struct alloc_result *result);
@@ -52,8 +51,7 @@ CUresult backing_device_free(CUdeviceptr address, backing_free_fn *how, void *ar
 /* Drops the records of a context that is gone. */
 void backing_device_drop(struct context *context);
 
-/* --- pinned host memory (backing_host.c)
- * ---------------------------------------------------------- */
+/* --- pinned host memory (backing_host.c) ----------------------------------------------------- */
 
 /* A block of pinned memory that the device reads and writes at its address; `order`: for use in
  * this stream, from now on, or NULL for any use. False if there is none (pinning failed, no memory,

@@ -39,8 +39,7 @@ static uint64_t round_up(uint64_t n, uint64_t to)
     return (n + to - 1) / to * to;
 }
 
-/* --- pinning ------------------------------------------------------------------------------------
- */
+/* --- pinning --------------------------------------------------------------------------------- */
 
 /* Does the device reach `memory` under the host's own address? (cuMemHostRegister: only where
  * CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM says so; cuMemHostAlloc: on all
@@ -165,8 +164,7 @@ static bool unpin(struct context *context, struct arena *arena)
     return true;
 }
 
-/* --- a context's pool ---------------------------------------------------------------------------
- */
+/* --- a context's pool ------------------------------------------------------------------------ */
 
 static bool pool_add(struct host_pool *pool, struct arena *arena)
 {

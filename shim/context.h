@@ -60,7 +60,7 @@ bool context_retire(struct context *context);
 /* A stream is about to be destroyed. */
 void context_forget_stream(CUstream stream);
 
-/* --- stream captures --- */
+/* --- stream captures ------------------------------------------------------------------------- */
 
 /* cuStreamBeginCapture and cuStreamEndCapture succeeded. */
 void context_capture_began(void);

@@ -17,8 +17,7 @@ uint64_t core_host_bytes(void)
     return atomic_load_explicit(&host_live, memory_order_relaxed);
 }
 
-/* --- host memory
- * ---------------------------------------------------------------------------------- */
+/* --- host memory ----------------------------------------------------------------------------- */
 
 static bool host_reserve(uint64_t bytes, uint64_t room)
 {
@@ -87,8 +86,7 @@ static void count_insufficient(struct device *d, uint64_t bytes, const struct po
                  log_size(limits->sys_avail, room));
 }
 
-/* --- allocation
- * ----------------------------------------------------------------------------------- */
+/* --- allocation ------------------------------------------------------------------------------ */
 
 /* The size that counts for the budget; false if the driver would refuse the request at once. */
 static bool size_request(const struct alloc_request *asked, struct alloc_request *sized)
@@ -170,8 +168,7 @@ CUresult core_alloc(const struct alloc_request *asked, struct alloc_result *resu
     return r;
 }
 
-/* --- the other end
- * -------------------------------------------------------------------------------- */
+/* --- the other end --------------------------------------------------------------------------- */
 
 static void uncount_redirected(struct device *d, uint64_t bytes)
 {

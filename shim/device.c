@@ -35,8 +35,7 @@ static bool is_old(bool polled, int64_t polled_ms)
     return !polled || now_ms() - polled_ms >= (int64_t)shim_config()->stats_ttl_ms;
 }
 
-/* --- RAM
- * ------------------------------------------------------------------------------------------ */
+/* --- RAM ------------------------------------------------------------------------------------- */
 
 static void poll_ram(bool fresh, uint64_t *total, uint64_t *available)
 {
@@ -93,8 +92,7 @@ uint64_t device_host_share(void)
     return share - 1;
 }
 
-/* --- devices
- * -------------------------------------------------------------------------------------- */
+/* --- devices --------------------------------------------------------------------------------- */
 
 static bool is_target(int ordinal, CUdevice handle)
 {

@@ -43,7 +43,7 @@ CUresult cuCtxDetach(CUcontext ctx)
     return r;
 }
 
-/* --- primary contexts --- */
+/* --- primary contexts ------------------------------------------------------------------------ */
 
 CUresult cuDevicePrimaryCtxRetain(CUcontext *pctx, CUdevice dev)
 {
@@ -101,7 +101,7 @@ PRIMARY(cuDevicePrimaryCtxRelease_v2, after_release)
 PRIMARY(cuDevicePrimaryCtxReset, after_reset)
 PRIMARY(cuDevicePrimaryCtxReset_v2, after_reset)
 
-/* --- captures: while one is under way nothing is synchronised behind the host's back --- */
+/* --- captures: while one is under way nothing is synchronised behind the host's back --------- */
 
 #define CAPTURE(symbol, params, args, note)                                                        \
     CUresult symbol params                                                                         \

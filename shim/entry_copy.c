@@ -31,8 +31,7 @@ static inline bool sound_host(const void *address, size_t bytes)
     return sound((CUdeviceptr)(uintptr_t)address, bytes);
 }
 
-/* --- one dimension
- * ---------------------------------------------------------------------------------- */
+/* --- one dimension --------------------------------------------------------------------------- */
 
 CHECKED2(cuMemcpy, _ptds, (CUdeviceptr dst, CUdeviceptr src, size_t ByteCount),
          (dst, src, ByteCount), sound(dst, ByteCount) && sound(src, ByteCount))
@@ -82,8 +81,7 @@ CHECKED2(cuMemcpyAtoD_v2, _ptds,
          (CUdeviceptr dstDevice, CUarray srcArray, size_t srcOffset, size_t ByteCount),
          (dstDevice, srcArray, srcOffset, ByteCount), sound(dstDevice, ByteCount))
 
-/* --- two and three dimensions
- * ----------------------------------------------------------------------- */
+/* --- two and three dimensions ---------------------------------------------------------------- */
 
 /* One side of a copy: `rows` rows of `width` bytes from row `y`, in `slices` slices of `height`
  * rows from slice `z`. */
@@ -174,8 +172,7 @@ CHECKED2(cuMemcpy3D_v2, _ptds, (const CUDA_MEMCPY3D *pCopy), (pCopy), sound_3d(p
 CHECKED2(cuMemcpy3DAsync_v2, _ptsz, (const CUDA_MEMCPY3D *pCopy, CUstream hStream),
          (pCopy, hStream), sound_3d(pCopy))
 
-/* --- sets
- * ------------------------------------------------------------------------------------------- */
+/* --- sets ------------------------------------------------------------------------------------ */
 
 static bool sound_words(CUdeviceptr address, size_t count, size_t word)
 {

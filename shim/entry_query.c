@@ -9,8 +9,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* --- pointers
- * ------------------------------------------------------------------------------------- */
+/* --- pointers -------------------------------------------------------------------------------- */
 
 enum answer {
     ANSWERED,
@@ -155,8 +154,7 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr *pbase, size_t *psize, CUdeviceptr 
     return CUDA_SUCCESS;
 }
 
-/* --- calls that take host memory: a device pointer is none
- * ------------------------------------------ */
+/* --- calls that take host memory: a device pointer is none ----------------------------------- */
 
 CUresult cuMemHostGetFlags(unsigned int *pFlags, void *p)
 {
@@ -213,8 +211,7 @@ CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
     return driver.cuIpcGetMemHandle(pHandle, dptr);
 }
 
-/* --- how much memory there is
- * ----------------------------------------------------------------------- */
+/* --- how much memory there is ---------------------------------------------------------------- */
 
 static bool reports_hybrid(const struct device *d)
 {
