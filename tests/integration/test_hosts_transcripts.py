@@ -42,6 +42,7 @@ ELSEWHERE = {
     "host_direct_ballast",
     "host_direct_churn",
     "host_direct_report",
+    "host_doors_matrix",
 }
 
 COLUMNS = {
