@@ -1,14 +1,9 @@
 /* Threads that allocate, write, verify and free blocks of random size in random order, and take an
  * out-of-memory or any other refusal as it comes: what was allocated keeps its bytes.
- *
- *   host_direct_churn [STEPS [THREADS [SEED [LARGEST BLOCK IN MIB]]]]
- *
- * Prints how many words were wrong: none, whatever the driver refused.
+ * Prints how many words were wrong: none, whatever the driver refused. Arguments: workers.h.
  */
 #define HOST_DIRECT
-#include "host.h"
-
-#include <pthread.h>
+#include "workers.h"
 
 #define BLOCKS 24
 
@@ -16,14 +11,6 @@ struct block {
     CUdeviceptr address;
     uint64_t words;
     uint32_t value;
-};
-
-struct worker {
-    pthread_t thread;
-    unsigned int seed;
-    int steps;
-    uint64_t largest;
-    uint64_t wrong;
 };
 
 /* Calls that the test makes fail on purpose are not the point here. */
@@ -92,24 +79,5 @@ static void *work(void *arg)
 
 int main(int argc, char **argv)
 {
-    int threads = argc > 2 ? atoi(argv[2]) : 1;
-    static struct worker worker[64];
-    uint64_t wrong = 0;
-
-    threads = threads < 1 ? 1 : threads > 64 ? 64 : threads;
-    host_open(&host_direct);
-    for (int i = 0; i < threads; i++) {
-        worker[i].steps = argc > 1 ? atoi(argv[1]) : 200;
-        worker[i].seed = (unsigned int)(argc > 3 ? atoi(argv[3]) : 1) * 64 + (unsigned int)i;
-        worker[i].largest = (argc > 4 ? (uint64_t)atoi(argv[4]) : 4) << 18;
-        REQUIRE(!pthread_create(&worker[i].thread, NULL, work, &worker[i]));
-    }
-    for (int i = 0; i < threads; i++) {
-        pthread_join(worker[i].thread, NULL);
-        wrong += worker[i].wrong;
-    }
-    printf("words wrong: %llu\n", (unsigned long long)wrong);
-    host_close();
-    printf("done\n");
-    return wrong != 0;
+    return workers_run(argc, argv, 200, 4, work);
 }

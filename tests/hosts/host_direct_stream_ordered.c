@@ -1,15 +1,10 @@
 /* Stream-ordered allocation and free: several streams on several threads, blocks used on their
  * stream behind a delay, freed in stream order, on another stream behind an event, or
  * synchronously; a block that comes back too early is overwritten under a check that still waits.
- *
- *   host_direct_stream_ordered [STEPS [THREADS [SEED [LARGEST BLOCK IN MIB]]]]
- *
- * Prints how many words were wrong.
+ * Prints how many words were wrong. Arguments: workers.h.
  */
 #define HOST_DIRECT
-#include "host.h"
-
-#include <pthread.h>
+#include "workers.h"
 
 #define STREAMS 3
 #define BLOCKS  12
@@ -22,53 +17,49 @@ struct block {
     int stream;
 };
 
-struct worker {
-    pthread_t thread;
-    unsigned int seed;
-    int steps;
-    uint64_t largest;
-    uint64_t wrong;
+struct state {
+    struct worker *worker;
     CUstream stream[STREAMS];
     CUevent event;
     struct block block[BLOCKS];
 };
 
-static int below(struct worker *w, int n)
+static int below(struct state *t, int n)
 {
-    return (int)(rand_r(&w->seed) % (unsigned int)n);
+    return worker_below(t->worker, n);
 }
 
 /* Allocates, fills and checks behind a delay, all enqueued, nothing waited for. */
-static void start(struct worker *w, struct block *b)
+static void start(struct state *t, struct block *b)
 {
     CUstream s;
 
-    b->stream = below(w, STREAMS);
-    s = w->stream[b->stream];
-    b->words = 1 + (uint64_t)rand_r(&w->seed) % (below(w, 2) ? w->largest : 4096);
-    b->value = (uint32_t)rand_r(&w->seed);
+    b->stream = below(t, STREAMS);
+    s = t->stream[b->stream];
+    b->words = 1 + (uint64_t)rand_r(&t->worker->seed) % (below(t, 2) ? t->worker->largest : 4096);
+    b->value = (uint32_t)rand_r(&t->worker->seed);
     if (cuMemAllocAsync(&b->address, b->words * 4, s) != CUDA_SUCCESS) {
         b->address = 0;
         return;
     }
     host_fill(b->address, b->value, b->words, s);
-    if (below(w, 2))
-        host_spin((uint64_t)below(w, 400), s);
+    if (below(t, 2))
+        host_spin((uint64_t)below(t, 400), s);
     void *params[] = {&b->address, &b->value, &b->words, &b->result};
     MUST(cuMemsetD32Async(b->result, 0, 2, s));
     host_launch(host.check, s, params);
 }
 
 /* Frees while the check may still wait, then looks at what it found. */
-static void finish(struct worker *w, struct block *b)
+static void finish(struct state *t, struct block *b)
 {
-    CUstream s = w->stream[b->stream], other = w->stream[below(w, STREAMS)];
+    CUstream s = t->stream[b->stream], other = t->stream[below(t, STREAMS)];
     uint64_t count = UINT64_MAX;
 
-    switch (below(w, 4)) {
+    switch (below(t, 4)) {
     case 0: /* on another stream, once this one has come so far */
-        MUST(cuEventRecord(w->event, s));
-        MUST(cuStreamWaitEvent(other, w->event, 0));
+        MUST(cuEventRecord(t->event, s));
+        MUST(cuStreamWaitEvent(other, t->event, 0));
         MUST(cuMemFreeAsync(b->address, other));
         break;
     case 1: /* synchronously */
@@ -79,80 +70,61 @@ static void finish(struct worker *w, struct block *b)
         MUST(cuMemFreeAsync(b->address, s));
     }
     b->address = 0;
-    if (below(w, 2)) { /* something new, perhaps in the same place, before the old check has run */
-        struct block *next = &w->block[below(w, BLOCKS)];
+    if (below(t, 2)) { /* something new, perhaps in the same place, before the old check has run */
+        struct block *next = &t->block[below(t, BLOCKS)];
         if (!next->address && next != b)
-            start(w, next);
+            start(t, next);
     }
     MUST(cuMemcpyDtoHAsync(&count, b->result, sizeof count, s));
     MUST(cuStreamSynchronize(s));
-    w->wrong += count;
+    t->worker->wrong += count;
+}
+
+/* A stream goes while its frees are pending; its handle may come back. */
+static void replace_stream(struct state *t, int i)
+{
+    MUST(cuStreamSynchronize(t->stream[i]));
+    MUST(cuStreamDestroy(t->stream[i]));
+    MUST(cuStreamCreate(&t->stream[i], CU_STREAM_NON_BLOCKING));
 }
 
 static void *work(void *arg)
 {
-    struct worker *w = arg;
+    struct state state = {.worker = arg}, *t = &state;
 
     MUST(cuCtxSetCurrent(host.context));
-    MUST(cuEventCreate(&w->event, CU_EVENT_DISABLE_TIMING));
+    MUST(cuEventCreate(&t->event, CU_EVENT_DISABLE_TIMING));
     for (int i = 0; i < STREAMS; i++)
-        MUST(cuStreamCreate(&w->stream[i], CU_STREAM_NON_BLOCKING));
+        MUST(cuStreamCreate(&t->stream[i], CU_STREAM_NON_BLOCKING));
     for (int i = 0; i < BLOCKS; i++)
-        MUST(cuMemAlloc(&w->block[i].result, sizeof(uint64_t)));
-    for (int step = 0; step < w->steps; step++) {
-        struct block *b = &w->block[below(w, BLOCKS)];
+        MUST(cuMemAlloc(&t->block[i].result, sizeof(uint64_t)));
+    for (int step = 0; step < t->worker->steps; step++) {
+        struct block *b = &t->block[below(t, BLOCKS)];
         if (b->address)
-            finish(w, b);
+            finish(t, b);
         else
-            start(w, b);
-        if (below(w, 50) ==
-            0) { /* a stream goes while its frees are pending; its handle may return */
-            int i = below(w, STREAMS);
-            MUST(cuStreamSynchronize(w->stream[i]));
-            MUST(cuStreamDestroy(w->stream[i]));
-            MUST(cuStreamCreate(&w->stream[i], CU_STREAM_NON_BLOCKING));
-        }
+            start(t, b);
+        if (below(t, 50) == 0)
+            replace_stream(t, below(t, STREAMS));
     }
     for (int i = 0; i < BLOCKS; i++) {
-        struct block *b = &w->block[i];
+        struct block *b = &t->block[i];
         while (b->address)
-            finish(w, b);
+            finish(t, b);
     }
-    for (int i = 0; i < BLOCKS; i++)
-        if (w->block[i].address)
-            finish(w, &w->block[i]);
     MUST(cuCtxSynchronize());
     for (int i = 0; i < BLOCKS; i++) {
-        if (w->block[i].address)
-            MUST(cuMemFree(w->block[i].address));
-        MUST(cuMemFree(w->block[i].result));
+        if (t->block[i].address)
+            MUST(cuMemFree(t->block[i].address));
+        MUST(cuMemFree(t->block[i].result));
     }
     for (int i = 0; i < STREAMS; i++)
-        MUST(cuStreamDestroy(w->stream[i]));
-    MUST(cuEventDestroy(w->event));
+        MUST(cuStreamDestroy(t->stream[i]));
+    MUST(cuEventDestroy(t->event));
     return NULL;
 }
 
 int main(int argc, char **argv)
 {
-    int threads = argc > 2 ? atoi(argv[2]) : 1;
-    static struct worker worker[16];
-    uint64_t wrong = 0;
-
-    threads = threads < 1 ? 1 : threads > 16 ? 16 : threads;
-    host_open(&host_direct);
-    for (int i = 0; i < threads; i++) {
-        worker[i].steps = argc > 1 ? atoi(argv[1]) : 300;
-        worker[i].seed = (unsigned int)(argc > 3 ? atoi(argv[3]) : 1) * 64 + (unsigned int)i;
-        worker[i].largest = (argc > 4 ? (uint64_t)atoi(argv[4]) : 1) << 18;
-        REQUIRE(!pthread_create(&worker[i].thread, NULL, work, &worker[i]));
-    }
-    for (int i = 0; i < threads; i++) {
-        pthread_join(worker[i].thread, NULL);
-        wrong += worker[i].wrong;
-    }
-    printf("words wrong: %llu\n", (unsigned long long)wrong);
-    host_close();
-    printf("done\n");
-    return wrong != 0;
+    return workers_run(argc, argv, 300, 1, work);
 }
