@@ -33,6 +33,7 @@ struct arena {
     uint64_t base;
     uint64_t bytes;
     void *owner;
+    int kind;
     uint32_t granules;
     uint32_t used; /* granules live or retired */
     uint32_t retired;
@@ -192,7 +193,7 @@ static size_t round_up(size_t n, size_t to)
     return (n + to - 1) / to * to;
 }
 
-struct arena *arena_create(uint64_t base, uint64_t bytes, void *owner)
+struct arena *arena_create(uint64_t base, uint64_t bytes, void *owner, int kind)
 {
     uint64_t granules = bytes / GRANULE;
     if (granules == 0 || bytes > ARENA_MAX || base % ARENA_UNIT)
@@ -207,6 +208,7 @@ struct arena *arena_create(uint64_t base, uint64_t bytes, void *owner)
     a->base = base;
     a->bytes = bytes;
     a->owner = owner;
+    a->kind = kind;
     a->granules = (uint32_t)granules;
     a->meta_bytes = meta;
     live_init(&a->live, a->granules, (char *)a + header);
@@ -244,6 +246,11 @@ uint64_t arena_bytes(const struct arena *a)
 void *arena_owner(const struct arena *a)
 {
     return a->owner;
+}
+
+int arena_kind(const struct arena *a)
+{
+    return a->kind;
 }
 
 bool arena_is_empty(const struct arena *a)

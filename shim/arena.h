@@ -29,8 +29,9 @@ struct arena_block {
 };
 
 /* Book-keeping for [base, base + bytes), all free. NULL if memory for it cannot be had. `base` is a
- * multiple of ARENA_UNIT, `bytes` at most ARENA_MAX; a rest below ARENA_ALIGNMENT is not used. */
-struct arena *arena_create(uint64_t base, uint64_t bytes, void *owner);
+ * multiple of ARENA_UNIT, `bytes` at most ARENA_MAX; a rest below ARENA_ALIGNMENT is not used.
+ * `owner` and `kind` are the caller's to ask for again. */
+struct arena *arena_create(uint64_t base, uint64_t bytes, void *owner, int kind);
 
 /* Forgets the arena and every block in it. Late look-ups find nothing. */
 void arena_destroy(struct arena *arena);
@@ -38,6 +39,7 @@ void arena_destroy(struct arena *arena);
 uint64_t arena_base(const struct arena *arena);
 uint64_t arena_bytes(const struct arena *arena);
 void *arena_owner(const struct arena *arena);
+int arena_kind(const struct arena *arena);
 /* True when no block is live or retired. */
 bool arena_is_empty(const struct arena *arena);
 

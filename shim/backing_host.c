@@ -113,55 +113,61 @@ static enum host_kind choose_kind(const struct context *context)
     return HOST_PINNED;
 }
 
-static void *pin_pages(struct host_pool *pool, uint64_t bytes)
+/* Pins pages in the pool's way, and changes it if that way does not work at all. Threads may do so
+ * at once, so that each arena remembers how its own pages were pinned. */
+static void *pin_pages(struct host_pool *pool, uint64_t bytes, enum host_kind *kind)
 {
-    void *memory = pool->kind == HOST_REGISTERED ? pin_registered(bytes) : pin_allocated(bytes);
+    bool first = pool->count == 0 && shim_config()->backing == CFG_BACKING_AUTO;
+    void *memory;
 
+    *kind = pool->kind;
+    memory = *kind == HOST_REGISTERED ? pin_registered(bytes) : pin_allocated(bytes);
     /* The driver has the last word: what the attribute promised may fail (a sandbox, a cap on
      * locked memory), and cuMemHostAlloc pins in another way. */
-    if (!memory && pool->kind == HOST_REGISTERED && pool->count == 0 &&
-        shim_config()->backing == CFG_BACKING_AUTO && (memory = pin_allocated(bytes)))
-        pool->kind = HOST_PINNED;
+    if (!memory && *kind == HOST_REGISTERED && first && (memory = pin_allocated(bytes)))
+        *kind = pool->kind = HOST_PINNED;
     return memory;
+}
+
+/* Gives pinned pages back; false, and nothing changed, if the driver will not. */
+static bool unpin_pages(void *memory, uint64_t bytes, enum host_kind kind)
+{
+    if (kind == HOST_PINNED)
+        return driver.cuMemFreeHost(allocation_of((uint64_t)(uintptr_t)memory)) == CUDA_SUCCESS;
+    if (driver.cuMemHostUnregister(memory) != CUDA_SUCCESS)
+        return false;
+    window_give(memory, bytes);
+    return true;
 }
 
 static struct arena *pin(struct context *context, uint64_t bytes)
 {
-    struct host_pool *pool = &context->pool;
-    void *memory = pin_pages(pool, bytes);
+    enum host_kind kind;
+    void *memory = pin_pages(&context->pool, bytes, &kind);
 
     if (!memory)
         return NULL;
-    struct arena *arena = arena_create((uint64_t)(uintptr_t)memory, bytes, context);
-    if (arena) {
+    struct arena *arena = arena_create((uint64_t)(uintptr_t)memory, bytes, context, (int)kind);
+    if (arena)
         atomic_fetch_add(&pinned_total, bytes);
-        return arena;
-    }
-    if (pool->kind == HOST_PINNED)
-        driver.cuMemFreeHost(allocation_of((uint64_t)(uintptr_t)memory));
-    else if (driver.cuMemHostUnregister(memory) == CUDA_SUCCESS)
-        window_give(memory, bytes);
-    return NULL;
+    else
+        unpin_pages(memory, bytes, kind);
+    return arena;
 }
 
-/* Gives an empty arena's memory back; false, and nothing changed, if the driver will not. */
-static bool unpin(struct context *context, struct arena *arena)
+/* Gives an empty arena's memory back: NULL, or the arena in its new guise if the driver will not.
+ * The book-keeping goes first, since the driver may hand the same addresses out again at once. */
+static struct arena *unpin(struct arena *arena)
 {
     uint64_t base = arena_base(arena), bytes = arena_bytes(arena);
-    void *memory = (void *)(uintptr_t)base;
+    void *owner = arena_owner(arena);
+    int kind = arena_kind(arena);
 
-    if (context->pool.kind == HOST_REGISTERED) {
-        if (driver.cuMemHostUnregister(memory) != CUDA_SUCCESS)
-            return false;
-        arena_destroy(arena);
-        window_give(memory, bytes);
-    } else {
-        if (driver.cuMemFreeHost(allocation_of(base)) != CUDA_SUCCESS)
-            return false;
-        arena_destroy(arena);
-    }
+    arena_destroy(arena);
+    if (!unpin_pages((void *)(uintptr_t)base, bytes, (enum host_kind)kind))
+        return arena_create(base, bytes, owner, kind);
     atomic_fetch_sub(&pinned_total, bytes);
-    return true;
+    return NULL;
 }
 
 /* --- a context's pool ------------------------------------------------------------------------ */
@@ -193,6 +199,15 @@ static uint64_t pool_alloc(struct host_pool *pool, uint64_t bytes)
     return 0;
 }
 
+/* Another thread is reclaiming: waits until it is done. False if none was. */
+static bool pool_await_reclaim(struct host_pool *pool)
+{
+    bool any = pool->reclaiming;
+    while (pool->reclaiming)
+        pthread_cond_wait(&pool->reclaimed, &pool->lock);
+    return any;
+}
+
 /* Waits until the context is idle and makes what was retired before usable. The pool's lock is held
  * on entry and on return, and let go while the driver waits. The context must be current. False if
  * nothing came of it. */
@@ -219,6 +234,7 @@ static bool pool_reclaim(struct host_pool *pool)
         pool->retired -= batch;
     }
     pool->reclaiming = false;
+    pthread_cond_broadcast(&pool->reclaimed);
     return idle;
 }
 
@@ -233,8 +249,8 @@ static bool pool_drain(struct host_pool *pool)
 static void pool_trim(struct context *context, uint64_t keep)
 {
     struct host_pool *pool = &context->pool;
-
     uint64_t kept = 0;
+
     for (uint32_t i = 0; i < pool->count && !pool->reclaiming;) {
         struct arena *arena = pool->arenas[i];
         uint64_t bytes = arena_bytes(arena);
@@ -246,9 +262,9 @@ static void pool_trim(struct context *context, uint64_t keep)
         pool->arenas[i] = pool->arenas[--pool->count];
         pool->pinned -= bytes;
         pthread_mutex_unlock(&pool->lock);
-        bool gone = unpin(context, arena);
+        arena = unpin(arena);
         pthread_mutex_lock(&pool->lock);
-        if (!gone) {
+        if (arena) {
             pool_add(pool, arena);
             return;
         }
@@ -280,7 +296,7 @@ static bool pool_grow(struct context *context, uint64_t bytes, uint64_t room)
         arena = pin(context, need);
     pthread_mutex_lock(&pool->lock);
     if (arena && !pool_add(pool, arena)) {
-        unpin(context, arena);
+        unpin(arena);
         return false;
     }
     return arena != NULL;
@@ -310,7 +326,7 @@ bool backing_host_alloc(struct context *context, uint64_t bytes, uint64_t room,
     /* The driver's stream-ordered allocation does not wait for the device if it can help it. */
     if (!address && order)
         address = alloc_from_new(context, bytes, room);
-    if (!address && pool_reclaim(pool))
+    if (!address && (pool_await_reclaim(pool) || pool_reclaim(pool)))
         address = pool_alloc(pool, bytes);
     if (!address)
         address = alloc_from_new(context, bytes, room);
@@ -388,9 +404,10 @@ uint64_t backing_host_drop(struct context *context)
     while (pool->count) {
         struct arena *arena = pool->arenas[--pool->count];
         uint64_t base = arena_base(arena), bytes = arena_bytes(arena);
+        int kind = arena_kind(arena);
         arena_destroy(arena);
         atomic_fetch_sub(&pinned_total, bytes);
-        if (pool->kind == HOST_REGISTERED) {
+        if (kind == HOST_REGISTERED) {
             /* The registration was portable: should the driver have kept it beyond its context, it
              * ends here; otherwise this answers "not registered". */
             driver.cuMemHostUnregister((void *)(uintptr_t)base);

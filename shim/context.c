@@ -39,6 +39,7 @@ static struct context *make_locked(void)
         if (!c)
             return NULL;
         pthread_mutex_init(&c->pool.lock, NULL);
+        pthread_cond_init(&c->pool.reclaimed, NULL);
         c->next = all;
         all = c;
     }
@@ -139,7 +140,8 @@ void context_forget_all(void)
     pthread_mutex_init(&lock, NULL);
     for (struct context *c = all; c; c = c->next) {
         c->alive = false;
-        c->pool = (struct host_pool){.lock = PTHREAD_MUTEX_INITIALIZER};
+        c->pool = (struct host_pool){.lock = PTHREAD_MUTEX_INITIALIZER,
+                                     .reclaimed = PTHREAD_COND_INITIALIZER};
     }
     cache.context = NULL;
     atomic_store(&captures, 0);

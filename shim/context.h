@@ -25,13 +25,14 @@ enum host_kind {
 /* The redirected memory of one context. */
 struct host_pool {
     pthread_mutex_t lock;
-    enum host_kind kind;
+    enum host_kind kind;   /* of the next arena */
     struct arena **arenas; /* POOL_ARENAS_MAX, mapped at first use */
     uint32_t count;
     uint64_t pinned;  /* bytes in arenas */
     uint64_t live;    /* bytes that the host holds */
     uint64_t retired; /* bytes freed by the host and not yet usable again */
-    bool reclaiming;
+    bool reclaiming;  /* a thread waits for the context to be idle */
+    pthread_cond_t reclaimed;
     struct pending pending; /* blocks freed in stream order */
 };
 

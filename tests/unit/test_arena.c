@@ -17,7 +17,7 @@ static char owner;
 
 static struct arena *make(uint64_t bytes)
 {
-    struct arena *a = arena_create(BASE, bytes, &owner);
+    struct arena *a = arena_create(BASE, bytes, &owner, 7);
     ck_assert_ptr_nonnull(a);
     return a;
 }
@@ -37,13 +37,14 @@ static void release_all(struct arena *a)
 
 START_TEST(creation)
 {
-    ck_assert_ptr_null(arena_create(BASE, 511, &owner));
-    ck_assert_ptr_null(arena_create(BASE, ARENA_MAX + 512, &owner));
-    ck_assert_ptr_null(arena_create(BASE + 512, MIB, &owner));
-    ck_assert_ptr_null(arena_create(UINT64_C(1) << 47, MIB, &owner));
+    ck_assert_ptr_null(arena_create(BASE, 511, &owner, 7));
+    ck_assert_ptr_null(arena_create(BASE, ARENA_MAX + 512, &owner, 7));
+    ck_assert_ptr_null(arena_create(BASE + 512, MIB, &owner, 7));
+    ck_assert_ptr_null(arena_create(UINT64_C(1) << 47, MIB, &owner, 7));
 
     struct arena *a = make(5 * MIB);
     ck_assert_ptr_eq(arena_owner(a), &owner);
+    ck_assert_int_eq(arena_kind(a), 7);
     ck_assert_uint_eq(arena_base(a), BASE);
     ck_assert_uint_eq(arena_bytes(a), 5 * MIB);
     ck_assert(arena_is_empty(a));
@@ -160,7 +161,7 @@ START_TEST(bounds)
     ck_assert(arena_may_hold(BASE + 4 * MIB - 1));
     ck_assert(!arena_may_hold(BASE + 4 * MIB));
     ck_assert(!arena_may_hold(BASE - 1));
-    struct arena *low = arena_create(BASE - 16 * MIB, 2 * MIB, &owner);
+    struct arena *low = arena_create(BASE - 16 * MIB, 2 * MIB, &owner, 7);
     ck_assert_ptr_nonnull(low);
     ck_assert(arena_may_hold(BASE - 16 * MIB));
     ck_assert(arena_may_hold(BASE + 4 * MIB - 1));
