@@ -48,11 +48,13 @@ struct arena {
 
 /* --- address -> arena ------------------------------------------------------------------------ */
 
-/* A radix tree of two levels over the 47 bits of a user address, in ARENA_UNITs. */
-#define UNIT_LOG2  21
-#define LEAF_LOG2  13
-#define LEAF_UNITS (1u << LEAF_LOG2)
-#define TOP_UNITS  (1u << (47 - UNIT_LOG2 - LEAF_LOG2))
+/* A radix tree of two levels over the bits of a user address, in ARENA_UNITs: 47 on x86-64, 48 on
+ * AArch64 (Linux, Documentation/arch/arm64/memory.rst). */
+#define ADDRESS_BITS 48
+#define UNIT_LOG2    21
+#define LEAF_LOG2    13
+#define LEAF_UNITS   (1u << LEAF_LOG2)
+#define TOP_UNITS    (1u << (ADDRESS_BITS - UNIT_LOG2 - LEAF_LOG2))
 
 struct leaf {
     struct arena *unit[LEAF_UNITS];
@@ -323,6 +325,11 @@ bool arena_retire(struct arena *a, uint64_t address, struct arena_block *block)
     a->spans[granule_at(a, address)].next = a->retired;
     a->retired = granule_at(a, address) + 1;
     return true;
+}
+
+uint64_t arena_held_bytes(const struct arena *a, uint64_t address)
+{
+    return (uint64_t)a->spans[granule_at(a, address)].granules * GRANULE;
 }
 
 bool arena_revive(struct arena *a, uint64_t address, uint64_t bytes)

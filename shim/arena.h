@@ -55,6 +55,9 @@ bool arena_hold(struct arena *arena, uint64_t address, struct arena_block *block
 /* A held block: retired -> free. */
 void arena_release_held(struct arena *arena, uint64_t address);
 
+/* The bytes that a held block's place has. */
+uint64_t arena_held_bytes(const struct arena *arena, uint64_t address);
+
 /* A held block: retired -> live, as a new one of `bytes`. False if it is too small. */
 bool arena_revive(struct arena *arena, uint64_t address, uint64_t bytes);
 

@@ -2,8 +2,8 @@
  *
  * An arena belongs to the context that pinned it and dies with it, as device memory does. Pinning
  * costs milliseconds, so arenas are cut into blocks and used again; a freed block waits until the
- * context has been idle once, and one synchronisation releases all that wait (promise P5). No lock
- * is held while the driver waits or pins.
+ * context has been idle once, and one synchronisation releases all that wait (promise P5). A pool's
+ * lock is let go while the driver pins or waits for the device.
  */
 #include "shim/backing.h"
 
@@ -148,9 +148,7 @@ static struct arena *pin(struct context *context, uint64_t bytes)
     if (!memory)
         return NULL;
     struct arena *arena = arena_create((uint64_t)(uintptr_t)memory, bytes, context, (int)kind);
-    if (arena)
-        atomic_fetch_add(&pinned_total, bytes);
-    else
+    if (!arena)
         unpin_pages(memory, bytes, kind);
     return arena;
 }
@@ -231,7 +229,7 @@ static bool pool_reclaim(struct host_pool *pool)
     }
     if (idle) {
         pending_release(&pool->pending, serial);
-        pool->retired -= batch;
+        pool->retired -= batch < pool->retired ? batch : pool->retired;
     }
     pool->reclaiming = false;
     pthread_cond_broadcast(&pool->reclaimed);
@@ -273,27 +271,44 @@ static void pool_trim(struct context *context, uint64_t keep)
     }
 }
 
+/* How much to pin for `bytes`, between `need` and what the room leaves; counted in pinned_total at
+ * once, so that two threads cannot both take the last of it. 0: there is no room. */
+static uint64_t reserve_pinned(const struct host_pool *pool, uint64_t need, uint64_t room)
+{
+    uint64_t pinned = atomic_load(&pinned_total), size;
+
+    do {
+        uint64_t left = room > pinned ? room - pinned : 0;
+        size = pool->pinned / 2;
+        size = size < GROW_MIN ? GROW_MIN : size > GROW_MAX ? GROW_MAX : round_up(size, ARENA_UNIT);
+        size = size > left ? left / PAGE * PAGE : size;
+        size = size < need ? need : size;
+        /* Rounding to pages may go beyond the room, fragments may not. */
+        if (size > ARENA_MAX || need > round_up(left, ARENA_UNIT))
+            return 0;
+    } while (!atomic_compare_exchange_weak(&pinned_total, &pinned, pinned + size));
+    return size;
+}
+
 /* One more arena, for at least `bytes`, cut from what `room` leaves. Lock held, as above. */
 static bool pool_grow(struct context *context, uint64_t bytes, uint64_t room)
 {
     struct host_pool *pool = &context->pool;
     uint64_t need = round_up(bytes, PAGE);
-    uint64_t pinned = backing_host_pinned();
-    uint64_t left = room > pinned ? room - pinned : 0;
-    uint64_t size = pool->pinned / 2;
+    uint64_t size = need >= bytes ? reserve_pinned(pool, need, room) : 0;
 
-    size = size < GROW_MIN ? GROW_MIN : size > GROW_MAX ? GROW_MAX : round_up(size, ARENA_UNIT);
-    size = size > left ? left / PAGE * PAGE : size;
-    size = size < need ? need : size;
-    /* Rounding to pages may go beyond the room, fragments may not. */
-    if (need < bytes || size > ARENA_MAX || need > round_up(left, ARENA_UNIT))
+    if (!size)
         return false;
     if (pool->kind == HOST_UNDECIDED)
         pool->kind = choose_kind(context);
     pthread_mutex_unlock(&pool->lock);
     struct arena *arena = pin(context, size);
-    if (!arena && size > need)
-        arena = pin(context, need);
+    if (!arena && size > need && (arena = pin(context, need))) {
+        atomic_fetch_sub(&pinned_total, size - need);
+        size = need;
+    }
+    if (!arena)
+        atomic_fetch_sub(&pinned_total, size);
     pthread_mutex_lock(&pool->lock);
     if (arena && !pool_add(pool, arena)) {
         unpin(arena);
@@ -343,11 +358,11 @@ static bool is_current(const struct context *context)
     return driver.cuCtxGetCurrent(&handle) == CUDA_SUCCESS && handle == context->handle;
 }
 
-/* A free in stream order: the block waits for an event in its stream. Without one (nothing may be
- * recorded while a stream captures; the stream is another context's) it waits for the whole
- * context, as one freed synchronously does. */
-static bool free_in_order(struct context *context, uint64_t address,
-                          const struct stream_order *order, struct arena_block *block)
+/* A free in stream order: the block waits for an event in its stream. False, and nothing changed,
+ * if none can be recorded: nothing may be while a stream captures; the stream is another context's.
+ */
+static bool hold_for_stream(struct context *context, struct arena *arena, uint64_t address,
+                            const struct stream_order *order, struct arena_block *block)
 {
     struct host_pool *pool = &context->pool;
     CUevent event = NULL;
@@ -357,19 +372,34 @@ static bool free_in_order(struct context *context, uint64_t address,
     if (!context_capturing() && is_current(context))
         event = pending_record(&pool->pending, order);
     if (!event)
-        return arena_retire(block->arena, address, block) && (pool->retired += block->bytes, true);
-    arena_hold(block->arena, address, block);
+        return false;
+    arena_hold(arena, address, block);
     pending_add(&pool->pending, block, pending_key(order), event);
     if (pool->pending.bytes > RETIRED_MAX && pool_drain(pool))
         pool_trim(context, KEEP_EMPTY);
     return true;
 }
 
-static bool free_synchronously(struct context *context, uint64_t address, struct arena_block *block)
+/* Without an event the block waits for its own context, as one freed synchronously does. What its
+ * stream still has to do with it must be over by then: that stream may be another context's. */
+static void finish_stream(struct host_pool *pool, const struct stream_order *order)
+{
+    if (context_capturing())
+        return;
+    pthread_mutex_unlock(&pool->lock);
+    if (order->per_thread)
+        driver.cuStreamSynchronize_ptsz(order->stream);
+    else
+        driver.cuStreamSynchronize(order->stream);
+    pthread_mutex_lock(&pool->lock);
+}
+
+static bool retire_for_context(struct context *context, struct arena *arena, uint64_t address,
+                               struct arena_block *block)
 {
     struct host_pool *pool = &context->pool;
 
-    if (!arena_retire(arena_at(address), address, block))
+    if (!arena_retire(arena, address, block))
         return false;
     pool->retired += block->bytes;
     if (pool->retired > RETIRED_MAX && is_current(context) && pool_reclaim(pool))
@@ -381,14 +411,19 @@ bool backing_host_free(uint64_t address, const struct stream_order *order,
                        struct arena_block *block)
 {
     struct arena *arena = arena_at(address);
+    *block = (struct arena_block){0};
     if (!arena)
         return false;
     struct context *context = arena_owner(arena);
     struct host_pool *pool = &context->pool;
 
     pthread_mutex_lock(&pool->lock);
-    bool was_live = order ? free_in_order(context, address, order, block)
-                          : free_synchronously(context, address, block);
+    bool was_live = order && hold_for_stream(context, arena, address, order, block);
+    if (!was_live) {
+        if (order && block->base == address)
+            finish_stream(pool, order);
+        was_live = retire_for_context(context, arena, address, block);
+    }
     if (was_live)
         pool->live -= block->bytes;
     pthread_mutex_unlock(&pool->lock);
@@ -421,4 +456,9 @@ uint64_t backing_host_drop(struct context *context)
     pool->retired = 0;
     pthread_mutex_unlock(&pool->lock);
     return live;
+}
+
+void backing_host_forget(void)
+{
+    atomic_store(&pinned_total, 0);
 }

@@ -22,7 +22,7 @@ static __thread struct {
 static struct context *find_locked(CUcontext handle)
 {
     for (struct context *c = all; c; c = c->next)
-        if (c->alive && c->handle == handle)
+        if (c->state == CONTEXT_ALIVE && c->handle == handle)
             return c;
     return NULL;
 }
@@ -32,7 +32,7 @@ static struct context *make_locked(void)
 {
     struct context *c = all;
 
-    while (c && (c->alive || c->pool.count))
+    while (c && c->state != CONTEXT_DEAD)
         c = c->next;
     if (!c) {
         c = calloc(1, sizeof *c);
@@ -65,7 +65,8 @@ static struct context *find_or_make(CUcontext handle)
         c->id = ++last_id;
         c->device = device;
         c->pool.kind = HOST_UNDECIDED;
-        c->alive = true;
+        c->captures = 0;
+        c->state = CONTEXT_ALIVE;
     }
     pthread_mutex_unlock(&lock);
     return c;
@@ -89,29 +90,53 @@ struct context *context_current(void)
     return c;
 }
 
-struct context *context_find(CUcontext handle)
+static void change_state(struct context *context, enum context_state state)
 {
     pthread_mutex_lock(&lock);
-    struct context *c = find_locked(handle);
+    context->state = state;
+    pthread_mutex_unlock(&lock);
+    atomic_fetch_add_explicit(&generation, 1, memory_order_release);
+}
+
+void context_begin_end(CUcontext handle)
+{
+    pthread_mutex_lock(&lock);
+    for (struct context *c = all; c; c = c->next)
+        if (c->state == CONTEXT_ALIVE && c->handle == handle)
+            c->state = CONTEXT_ENDING;
+    pthread_mutex_unlock(&lock);
+    atomic_fetch_add_explicit(&generation, 1, memory_order_release);
+}
+
+struct context *context_next_ending(CUcontext handle)
+{
+    pthread_mutex_lock(&lock);
+    struct context *c = all;
+    while (c && !(c->state == CONTEXT_ENDING && c->handle == handle))
+        c = c->next;
     pthread_mutex_unlock(&lock);
     return c;
 }
 
-bool context_retire(struct context *context)
+void context_revive(struct context *context)
+{
+    change_state(context, CONTEXT_ALIVE);
+}
+
+void context_bury(struct context *context)
 {
     pthread_mutex_lock(&lock);
-    bool was_alive = context->alive;
-    context->alive = false;
+    atomic_fetch_sub(&captures, context->captures);
+    context->captures = 0;
     pthread_mutex_unlock(&lock);
-    atomic_fetch_add_explicit(&generation, 1, memory_order_release);
-    return was_alive;
+    change_state(context, CONTEXT_DEAD);
 }
 
 void context_forget_stream(CUstream stream)
 {
     pthread_mutex_lock(&lock);
     for (struct context *c = all; c; c = c->next) {
-        if (!c->alive)
+        if (c->state == CONTEXT_DEAD)
             continue;
         pthread_mutex_lock(&c->pool.lock);
         pending_forget_stream(&c->pool.pending, stream);
@@ -120,14 +145,26 @@ void context_forget_stream(CUstream stream)
     pthread_mutex_unlock(&lock);
 }
 
-void context_capture_began(void)
+/* Counted in all, and for the current context, whose end would end them too. */
+static void count_capture(int change)
 {
-    atomic_fetch_add(&captures, 1);
+    struct context *context = context_current();
+
+    pthread_mutex_lock(&lock);
+    atomic_fetch_add(&captures, change);
+    if (context)
+        context->captures += change;
+    pthread_mutex_unlock(&lock);
+}
+
+void context_capture_begins(void)
+{
+    count_capture(1);
 }
 
 void context_capture_ended(void)
 {
-    atomic_fetch_sub(&captures, 1);
+    count_capture(-1);
 }
 
 bool context_capturing(void)
@@ -139,7 +176,7 @@ void context_forget_all(void)
 {
     pthread_mutex_init(&lock, NULL);
     for (struct context *c = all; c; c = c->next) {
-        c->alive = false;
+        c->state = CONTEXT_DEAD;
         c->pool = (struct host_pool){.lock = PTHREAD_MUTEX_INITIALIZER,
                                      .reclaimed = PTHREAD_COND_INITIALIZER};
     }

@@ -36,12 +36,19 @@ struct host_pool {
     struct pending pending; /* blocks freed in stream order */
 };
 
+enum context_state {
+    CONTEXT_DEAD, /* its record may become another's */
+    CONTEXT_ALIVE,
+    CONTEXT_ENDING, /* the driver is about to destroy it; found no more */
+};
+
 /* Never freed, so that a late reader finds something; a record whose context died is used again,
  * under a new id, for another. */
 struct context {
     CUcontext handle;
     uint32_t id; /* from 1 */
-    bool alive;
+    enum context_state state;
+    int captures; /* begun in it and not ended */
     struct device *device;
     struct host_pool pool;
     struct context *next;
@@ -51,20 +58,24 @@ struct context {
  * cannot be told. One driver call when nothing changed since the last time on this thread. */
 struct context *context_current(void);
 
-/* The record of a handle, if there is one. */
-struct context *context_find(CUcontext handle);
+/* Before the driver is asked to destroy a context: what the record of it holds belongs to the
+ * context of this moment, not to one that is given the same handle right afterwards. */
+void context_begin_end(CUcontext handle);
 
-/* After the driver has destroyed it: its record is found no more. False if another thread was
- * faster. */
-bool context_retire(struct context *context);
+/* The next record that is ending with this handle, or NULL. After the driver's answer each is
+ * either alive again (context_revive), or dropped and then buried (context_bury). */
+struct context *context_next_ending(CUcontext handle);
+void context_revive(struct context *context);
+void context_bury(struct context *context);
 
 /* A stream is about to be destroyed. */
 void context_forget_stream(CUstream stream);
 
 /* --- stream captures ------------------------------------------------------------------------- */
 
-/* cuStreamBeginCapture and cuStreamEndCapture succeeded. */
-void context_capture_began(void);
+/* Before cuStreamBeginCapture; after one that failed, cuStreamEndCapture, or the end of a stream
+ * that captured. */
+void context_capture_begins(void);
 void context_capture_ended(void);
 
 /* True while any stream of the process captures: nothing may be synchronised then. */

@@ -3,6 +3,7 @@
 #include "shim/hooks.h"
 #include "shim/log.h"
 #include "shim/registry.h"
+#include "shim/window.h"
 
 #include <stdatomic.h>
 
@@ -63,7 +64,7 @@ static bool redirect(struct context *context, const struct alloc_request *reques
         atomic_fetch_sub(&host_live, request->bytes);
         if (!atomic_exchange(&warned, true))
             log_warn("host memory could not be pinned; VRAM is tried instead (HYBRIDMEM_BACKING "
-                     "chooses how, HYBRIDMEM_HOST_LIMIT how much)");
+                     "chooses how, HYBRIDMEM_HOST_LIMIT and HYBRIDMEM_SYSTEM_RAM_PAD_GB how much)");
         return false;
     }
     count_redirected(context->device, request->bytes);
@@ -183,6 +184,11 @@ CUresult core_free(CUdeviceptr address, const struct stream_order *order, backin
 
     if (!arena_may_hold(address) || !arena_at(address))
         return backing_device_free(address, how, arg);
+    /* Freeing needs a context; whatever else the driver says then, it says of freeing nothing too.
+     */
+    CUcontext current = NULL;
+    if (driver.cuCtxGetCurrent(&current) != CUDA_SUCCESS || !current)
+        return how(0, arg);
     /* A device pointer that is no live allocation's (CUDA driver API, cuMemFree). */
     if (!backing_host_free(address, order, &block))
         return CUDA_ERROR_INVALID_VALUE;
@@ -203,19 +209,24 @@ bool core_range_is_sound(CUdeviceptr address, size_t bytes)
 {
     struct arena_block block;
 
-    if (!core_is_ours(address, &block))
+    if (bytes == 0 || !core_is_ours(address, &block))
         return true;
     return block.base && bytes <= block.base + block.bytes - address;
 }
 
-void core_context_gone(CUcontext handle)
+void core_context_ended(CUcontext handle, bool gone)
 {
-    struct context *context = handle ? context_find(handle) : NULL;
+    struct context *context;
 
-    if (!context || !context_retire(context))
-        return;
-    backing_device_drop(context);
-    uncount_redirected(context->device, backing_host_drop(context));
+    while ((context = context_next_ending(handle))) {
+        if (!gone) {
+            context_revive(context);
+            continue;
+        }
+        backing_device_drop(context);
+        uncount_redirected(context->device, backing_host_drop(context));
+        context_bury(context);
+    }
 }
 
 void core_forget_everything(void)
@@ -224,5 +235,7 @@ void core_forget_everything(void)
     reg_forget();
     context_forget_all();
     device_forget();
+    backing_host_forget();
+    window_after_fork();
     atomic_store(&host_live, 0);
 }

@@ -28,8 +28,9 @@ bool core_range_is_sound(CUdeviceptr address, size_t bytes);
  * no live block is there. */
 bool core_is_ours(CUdeviceptr address, struct arena_block *block);
 
-/* The CUDA context has been destroyed, or the device's primary context released or reset. */
-void core_context_gone(CUcontext handle);
+/* After context_begin_end() and the driver's answer: was the context destroyed? Then what it held
+ * is gone with it. */
+void core_context_ended(CUcontext handle, bool gone);
 
 /* Live redirected bytes of the process. */
 uint64_t core_host_bytes(void);

@@ -205,4 +205,5 @@ void device_forget(void)
     memset(devices, 0, sizeof devices);
     pthread_mutex_init(&setup_lock, NULL);
     pthread_mutex_init(&ram.lock, NULL);
+    ram_after_fork();
 }

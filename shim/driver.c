@@ -60,19 +60,32 @@ static void *look_up(void *handle, const char *symbol, void *missing, bool *pres
     return real ? real : missing;
 }
 
-static void fill(void *handle)
+/* What the driver has, by name. */
+static void read_table(void *handle, struct driver_ops *table, bool present[HOOK_COUNT])
 {
-    bool present;
+    bool ignored;
 #define HOOK(group, symbol, base, since, flavour, params, args)                                    \
-    driver.symbol = (CUresult(*) params)look_up(handle, #symbol, (void *)missing_##symbol,         \
-                                                &hooks[HOOK_##symbol].present);
+    table->symbol = (CUresult(*) params)look_up(handle, #symbol, (void *)missing_##symbol,         \
+                                                &present[HOOK_##symbol]);
 #define CALL(symbol, params, args)                                                                 \
-    driver.symbol =                                                                                \
-        (CUresult(*) params)look_up(handle, #symbol, (void *)missing_##symbol, &present);
+    table->symbol =                                                                                \
+        (CUresult(*) params)look_up(handle, #symbol, (void *)missing_##symbol, &ignored);
 #include "shim/hooks.def"
     DRIVER_CALLS(CALL)
 #undef HOOK
 #undef CALL
+}
+
+static void publish(const struct driver_ops *table, const bool present[HOOK_COUNT])
+{
+    pthread_mutex_lock(&lock);
+    if (!driver_is_open()) {
+        driver = *table;
+        for (int i = 0; i < HOOK_COUNT; i++)
+            hooks[i].present = present[i];
+        atomic_store_explicit(&open_done, true, memory_order_release);
+    }
+    pthread_mutex_unlock(&lock);
 }
 
 static int is_driver(struct dl_phdr_info *info, size_t size, void *arg)
@@ -96,18 +109,23 @@ bool driver_open(bool load)
     /* The driver's own constructors may ask for a function by name while dlopen() runs them. */
     if (driver_is_open() || opening || (!load && !is_in_process()))
         return driver_is_open();
-    pthread_mutex_lock(&lock);
+    /* No lock is held here: the loader has one of its own, and a constructor that it runs in
+     * another thread may ask for one of our names. Several threads may read the table at once. */
     opening = true;
-    if (!driver_is_open()) {
-        void *handle = dlopen(DRIVER_SONAME, RTLD_LAZY | (load ? 0 : RTLD_NOLOAD));
-        if (handle) {
-            fill(handle);
-            atomic_store_explicit(&open_done, true, memory_order_release);
-        }
+    void *handle = dlopen(DRIVER_SONAME, RTLD_LAZY | (load ? 0 : RTLD_NOLOAD));
+    if (handle) {
+        struct driver_ops table;
+        bool present[HOOK_COUNT];
+        read_table(handle, &table, present);
+        publish(&table, present);
     }
     opening = false;
-    pthread_mutex_unlock(&lock);
     return driver_is_open();
+}
+
+void driver_after_fork(void)
+{
+    pthread_mutex_init(&lock, NULL);
 }
 
 /* Only a hint: a program that links the driver directly may call it from two threads at once, and

@@ -7,6 +7,9 @@
 #include "shim/hooks.h"
 #include "shim/init.h"
 
+/* NULL, CU_STREAM_LEGACY and CU_STREAM_PER_THREAD are no handles. */
+#define STREAM_SPECIAL_MAX 2u
+
 /* Does the stream capture? Asked only while some stream does. An error is the driver's answer. */
 static CUresult captures(const struct stream_order *order, bool *yes)
 {
@@ -20,6 +23,28 @@ static CUresult captures(const struct stream_order *order, bool *yes)
     return r;
 }
 
+/* Is the stream the current context's? A special stream always is. */
+static bool is_of_current_context(CUstream stream)
+{
+    CUcontext current = NULL, own = NULL;
+
+    return (uintptr_t)stream <= STREAM_SPECIAL_MAX ||
+           (driver.cuCtxGetCurrent(&current) == CUDA_SUCCESS &&
+            driver.cuStreamGetCtx(stream, &own) == CUDA_SUCCESS && own == current);
+}
+
+/* Is it the pool that cuMemAllocAsync would take? A pool that the host has made may be shared with
+ * other processes, or lie elsewhere. */
+static bool is_current_pool(CUmemoryPool pool)
+{
+    CUmemoryPool current = NULL, first = NULL;
+    CUdevice device;
+
+    return driver.cuCtxGetDevice(&device) == CUDA_SUCCESS &&
+           ((driver.cuDeviceGetMemPool(&current, device) == CUDA_SUCCESS && current == pool) ||
+            (driver.cuDeviceGetDefaultMemPool(&first, device) == CUDA_SUCCESS && first == pool));
+}
+
 static CUresult alloc_async(CUdeviceptr *dptr, const struct alloc_request *request)
 {
     struct alloc_result result;
@@ -27,8 +52,11 @@ static CUresult alloc_async(CUdeviceptr *dptr, const struct alloc_request *reque
     int saved = shim_enter();
     CUresult r = captures(request->order, &capturing);
 
-    if (r == CUDA_SUCCESS)
-        r = capturing ? backing_device_ask(request, &result) : core_alloc(request, &result);
+    if (r == CUDA_SUCCESS) {
+        bool ours = !capturing && is_of_current_context(request->order->stream) &&
+                    (!request->pool || is_current_pool(request->pool));
+        r = ours ? core_alloc(request, &result) : backing_device_ask(request, &result);
+    }
     shim_leave(saved);
     if (r == CUDA_SUCCESS)
         *dptr = result.address;
@@ -94,13 +122,30 @@ CUresult cuMemFreeAsync_ptsz(CUdeviceptr dptr, CUstream hStream)
     return free_async(dptr, &(struct stream_order){hStream, true});
 }
 
-/* A new stream may get the handle of one that is gone. */
-#define DESTROY_STREAM(symbol)                                                                     \
-    CUresult symbol(CUstream hStream)                                                              \
-    {                                                                                              \
-        if (shim_acts())                                                                           \
-            context_forget_stream(hStream);                                                        \
-        return driver.symbol(hStream);                                                             \
-    }
-DESTROY_STREAM(cuStreamDestroy)
-DESTROY_STREAM(cuStreamDestroy_v2)
+/* A new stream may get the handle of one that is gone; a capture ends with its stream. */
+static CUresult destroy_stream(CUstream stream, CUresult (*destroy)(CUstream))
+{
+    struct stream_order order = {stream, false};
+    bool capturing = false;
+    int saved = shim_enter();
+
+    captures(&order, &capturing);
+    context_forget_stream(stream);
+    CUresult r = destroy(stream);
+    if (r == CUDA_SUCCESS && capturing)
+        context_capture_ended();
+    shim_leave(saved);
+    return r;
+}
+
+CUresult cuStreamDestroy(CUstream hStream)
+{
+    return shim_acts() ? destroy_stream(hStream, driver.cuStreamDestroy)
+                       : driver.cuStreamDestroy(hStream);
+}
+
+CUresult cuStreamDestroy_v2(CUstream hStream)
+{
+    return shim_acts() ? destroy_stream(hStream, driver.cuStreamDestroy_v2)
+                       : driver.cuStreamDestroy_v2(hStream);
+}

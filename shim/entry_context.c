@@ -8,20 +8,15 @@
 #include "shim/hooks.h"
 #include "shim/init.h"
 
-static CUresult after_destroy(CUresult r, CUcontext ctx)
-{
-    if (r == CUDA_SUCCESS)
-        core_context_gone(ctx);
-    return r;
-}
-
 #define DESTROY(symbol)                                                                            \
     CUresult symbol(CUcontext ctx)                                                                 \
     {                                                                                              \
         if (!shim_acts())                                                                          \
             return driver.symbol(ctx);                                                             \
         int saved = shim_enter();                                                                  \
-        CUresult r = after_destroy(driver.symbol(ctx), ctx);                                       \
+        context_begin_end(ctx);                                                                    \
+        CUresult r = driver.symbol(ctx);                                                           \
+        core_context_ended(ctx, r == CUDA_SUCCESS);                                                \
         shim_leave(saved);                                                                         \
         return r;                                                                                  \
     }
@@ -32,14 +27,15 @@ DESTROY(cuCtxDestroy_v2)
 CUresult cuCtxDetach(CUcontext ctx)
 {
     CUcontext current = NULL;
-    CUresult r = driver.cuCtxDetach(ctx);
 
-    if (r == CUDA_SUCCESS && shim_acts()) {
-        int saved = shim_enter();
-        if (driver.cuCtxGetCurrent(&current) == CUDA_SUCCESS && current != ctx)
-            core_context_gone(ctx);
-        shim_leave(saved);
-    }
+    if (!shim_acts())
+        return driver.cuCtxDetach(ctx);
+    int saved = shim_enter();
+    context_begin_end(ctx);
+    CUresult r = driver.cuCtxDetach(ctx);
+    core_context_ended(ctx, r == CUDA_SUCCESS && driver.cuCtxGetCurrent(&current) == CUDA_SUCCESS &&
+                                current != ctx);
+    shim_leave(saved);
     return r;
 }
 
@@ -59,56 +55,58 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *pctx, CUdevice dev)
     return r;
 }
 
-static void primary_gone(CUdevice dev)
-{
-    struct device *device = device_known(dev);
-    if (device)
-        core_context_gone(__atomic_load_n(&device->primary, __ATOMIC_ACQUIRE));
-}
-
 /* The last release destroys the context. */
-static CUresult after_release(CUresult r, CUdevice dev)
+static bool released(CUdevice dev)
 {
     unsigned int flags;
     int active = 1;
-
-    if (r == CUDA_SUCCESS &&
-        driver.cuDevicePrimaryCtxGetState(dev, &flags, &active) == CUDA_SUCCESS && !active)
-        primary_gone(dev);
-    return r;
+    return driver.cuDevicePrimaryCtxGetState(dev, &flags, &active) == CUDA_SUCCESS && !active;
 }
 
 /* A reset destroys what is in the context, however many hold it. */
-static CUresult after_reset(CUresult r, CUdevice dev)
+static bool reset(CUdevice dev)
 {
-    if (r == CUDA_SUCCESS)
-        primary_gone(dev);
+    (void)dev;
+    return true;
+}
+
+static CUresult end_primary(CUdevice dev, CUresult (*end)(CUdevice), bool (*is_gone)(CUdevice))
+{
+    struct device *device = device_known(dev);
+    CUcontext primary = device ? __atomic_load_n(&device->primary, __ATOMIC_ACQUIRE) : NULL;
+    int saved = shim_enter();
+
+    if (primary)
+        context_begin_end(primary);
+    CUresult r = end(dev);
+    if (primary)
+        core_context_ended(primary, r == CUDA_SUCCESS && is_gone(dev));
+    shim_leave(saved);
     return r;
 }
 
-#define PRIMARY(symbol, after)                                                                     \
+#define PRIMARY(symbol, is_gone)                                                                   \
     CUresult symbol(CUdevice dev)                                                                  \
     {                                                                                              \
-        if (!shim_acts())                                                                          \
-            return driver.symbol(dev);                                                             \
-        int saved = shim_enter();                                                                  \
-        CUresult r = after(driver.symbol(dev), dev);                                               \
-        shim_leave(saved);                                                                         \
-        return r;                                                                                  \
+        return shim_acts() ? end_primary(dev, driver.symbol, is_gone) : driver.symbol(dev);        \
     }
-PRIMARY(cuDevicePrimaryCtxRelease, after_release)
-PRIMARY(cuDevicePrimaryCtxRelease_v2, after_release)
-PRIMARY(cuDevicePrimaryCtxReset, after_reset)
-PRIMARY(cuDevicePrimaryCtxReset_v2, after_reset)
+PRIMARY(cuDevicePrimaryCtxRelease, released)
+PRIMARY(cuDevicePrimaryCtxRelease_v2, released)
+PRIMARY(cuDevicePrimaryCtxReset, reset)
+PRIMARY(cuDevicePrimaryCtxReset_v2, reset)
 
 /* --- captures: while one is under way nothing is synchronised behind the host's back --------- */
 
-#define CAPTURE(symbol, params, args, note)                                                        \
+/* Counted before it begins: another thread must not synchronise in between. */
+#define CAPTURE(symbol, params, args)                                                              \
     CUresult symbol params                                                                         \
     {                                                                                              \
+        if (!shim_acts())                                                                          \
+            return driver.symbol args;                                                             \
+        context_capture_begins();                                                                  \
         CUresult r = driver.symbol args;                                                           \
-        if (r == CUDA_SUCCESS)                                                                     \
-            note();                                                                                \
+        if (r != CUDA_SUCCESS)                                                                     \
+            context_capture_ended();                                                               \
         return r;                                                                                  \
     }
 #define BEGIN_V2_PARAMS (CUstream hStream, CUstreamCaptureMode mode)
@@ -117,19 +115,18 @@ PRIMARY(cuDevicePrimaryCtxReset_v2, after_reset)
      const CUgraphEdgeData *dependencyData, size_t numDependencies, CUstreamCaptureMode mode)
 #define BEGIN_GRAPH_ARGS (hStream, hGraph, dependencies, dependencyData, numDependencies, mode)
 
-CAPTURE(cuStreamBeginCapture, (CUstream hStream), (hStream), context_capture_began)
-CAPTURE(cuStreamBeginCapture_ptsz, (CUstream hStream), (hStream), context_capture_began)
-CAPTURE(cuStreamBeginCapture_v2, BEGIN_V2_PARAMS, (hStream, mode), context_capture_began)
-CAPTURE(cuStreamBeginCapture_v2_ptsz, BEGIN_V2_PARAMS, (hStream, mode), context_capture_began)
-CAPTURE(cuStreamBeginCaptureToGraph, BEGIN_GRAPH_PARAMS, BEGIN_GRAPH_ARGS, context_capture_began)
-CAPTURE(cuStreamBeginCaptureToGraph_ptsz, BEGIN_GRAPH_PARAMS, BEGIN_GRAPH_ARGS,
-        context_capture_began)
+CAPTURE(cuStreamBeginCapture, (CUstream hStream), (hStream))
+CAPTURE(cuStreamBeginCapture_ptsz, (CUstream hStream), (hStream))
+CAPTURE(cuStreamBeginCapture_v2, BEGIN_V2_PARAMS, (hStream, mode))
+CAPTURE(cuStreamBeginCapture_v2_ptsz, BEGIN_V2_PARAMS, (hStream, mode))
+CAPTURE(cuStreamBeginCaptureToGraph, BEGIN_GRAPH_PARAMS, BEGIN_GRAPH_ARGS)
+CAPTURE(cuStreamBeginCaptureToGraph_ptsz, BEGIN_GRAPH_PARAMS, BEGIN_GRAPH_ARGS)
 
 /* An invalidated or unjoined capture ends here too, with an error (cuStreamEndCapture). */
 static CUresult after_end(CUresult r)
 {
-    if (r == CUDA_SUCCESS || r == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED ||
-        r == CUDA_ERROR_STREAM_CAPTURE_UNJOINED)
+    if (shim_acts() && (r == CUDA_SUCCESS || r == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED ||
+                        r == CUDA_ERROR_STREAM_CAPTURE_UNJOINED))
         context_capture_ended();
     return r;
 }

@@ -246,11 +246,14 @@ CUresult cuMemGetInfo_v2(size_t *free, size_t *total)
     CUresult r;
 
     /* Whether one of the two may be NULL is the driver's to say. */
-    r = driver.cuMemGetInfo_v2(free, total);
-    if (r != CUDA_SUCCESS || !shim_acts())
-        return r;
-    r = driver.cuMemGetInfo_v2(&real_free, &real_total);
-    if (r != CUDA_SUCCESS)
+    bool both = free && total;
+    r = driver.cuMemGetInfo_v2(both ? &real_free : free, both ? &real_total : total);
+    if (r == CUDA_SUCCESS && both) {
+        *free = real_free;
+        *total = real_total;
+    }
+    if (r != CUDA_SUCCESS || !shim_acts() ||
+        (!both && driver.cuMemGetInfo_v2(&real_free, &real_total) != CUDA_SUCCESS))
         return r;
     int saved = shim_enter();
     struct context *context = context_current();

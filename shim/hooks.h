@@ -37,6 +37,11 @@
     CALL(cuEventRecord, (CUevent event, CUstream stream), (event, stream))                         \
     CALL(cuEventRecord_ptsz, (CUevent event, CUstream stream), (event, stream))                    \
     CALL(cuEventQuery, (CUevent event), (event))                                                   \
+    CALL(cuStreamSynchronize, (CUstream stream), (stream))                                         \
+    CALL(cuStreamSynchronize_ptsz, (CUstream stream), (stream))                                    \
+    CALL(cuStreamGetCtx, (CUstream stream, CUcontext * ctx), (stream, ctx))                        \
+    CALL(cuDeviceGetMemPool, (CUmemoryPool * pool, CUdevice dev), (pool, dev))                     \
+    CALL(cuDeviceGetDefaultMemPool, (CUmemoryPool * pool, CUdevice dev), (pool, dev))              \
     CALL(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus * status), (stream, status)) \
     CALL(cuStreamIsCapturing_ptsz, (CUstream stream, CUstreamCaptureStatus * status),              \
          (stream, status))

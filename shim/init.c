@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 _Atomic enum shim_state shim_state_ = SHIM_FRESH;
@@ -14,7 +15,7 @@ __thread int shim_depth_;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static __thread bool initialising;
-static struct cfg_result loaded;
+static struct config loaded;
 static pid_t owner;
 
 static void report(void *arg, enum cfg_severity severity, const char *line)
@@ -30,63 +31,79 @@ static void say_nothing(void *arg, enum cfg_severity severity, const char *line)
     (void)line;
 }
 
-/* CUDA does not survive fork() (CUDA C Programming Guide, "fork"): in the child every call is the
- * driver's to refuse, and the parent's memory is not ours to touch. */
+/* CUDA does not survive fork() (CUDA C Programming Guide, "fork"): what the parent holds is not the
+ * child's to touch, and a driver that was initialised refuses the child's calls by itself. One that
+ * was not may be used in the child from the beginning. */
 static void in_forked_child(void)
 {
-    atomic_store(&shim_state_, SHIM_FORKED);
+    pthread_mutex_init(&lock, NULL);
+    driver_after_fork();
     core_forget_everything();
 }
 
-static void initialise(void)
+/* The first thread to come here settles the options for all; true for that one. */
+static bool settle(const struct cfg_result *result, bool open)
 {
-    bool open;
+    bool first = false;
 
-    owner = getpid();
-    /* First in silence: whether anything may be said, and where, is one of the options. */
-    cfg_load(&loaded, NULL, environ, say_nothing, NULL);
-    if (loaded.config.enable) {
-        log_configure((enum cfg_log)loaded.config.log, loaded.config.log_file);
-        if (loaded.errors + loaded.warnings)
-            cfg_load(&loaded, NULL, environ, report, NULL);
+    pthread_mutex_lock(&lock);
+    if (atomic_load(&shim_state_) == SHIM_FRESH) {
+        first = true;
+        owner = getpid();
+        loaded = result->config;
+        if (loaded.enable)
+            log_configure((enum cfg_log)loaded.log, loaded.log_file);
+        atomic_store_explicit(&shim_state_, loaded.enable && open ? SHIM_ENABLED : SHIM_DISABLED,
+                              memory_order_release);
     }
-    open = driver_open(true);
-    if (loaded.config.enable && open)
+    pthread_mutex_unlock(&lock);
+    return first;
+}
+
+/* No lock is held while the driver, or the library that reads policy files, is opened (see
+ * driver_open()); several threads may read the options at once. They are read in silence first:
+ * whether anything may be said, and where, is one of them. */
+static void initialise(struct cfg_result *result)
+{
+    cfg_load(result, NULL, environ, say_nothing, NULL);
+    bool open = driver_open(true);
+    bool complaints = result->errors + result->warnings > 0;
+    if (!settle(result, open) || !result->config.enable)
+        return;
+    if (complaints)
+        cfg_load(result, NULL, environ, report, NULL);
+    if (open)
         pthread_atfork(NULL, NULL, in_forked_child);
-    atomic_store_explicit(&shim_state_, loaded.config.enable && open ? SHIM_ENABLED : SHIM_DISABLED,
-                          memory_order_release);
 }
 
 void shim_init(void)
 {
     int saved = errno;
 
-    if (initialising)
+    if (initialising || atomic_load(&shim_state_) != SHIM_FRESH)
         return;
-    pthread_mutex_lock(&lock);
-    if (atomic_load(&shim_state_) == SHIM_FRESH) {
-        initialising = true;
-        initialise();
-        initialising = false;
-    }
-    pthread_mutex_unlock(&lock);
+    /* Too large for the stack of a small thread. */
+    struct cfg_result *result =
+        mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (result == MAP_FAILED)
+        return; /* the next call tries again */
+    initialising = true;
+    initialise(result);
+    initialising = false;
+    munmap(result, sizeof *result);
     errno = saved;
 }
 
 const struct config *shim_config(void)
 {
-    return &loaded.config;
-}
-
-bool shim_owns_process(void)
-{
-    return owner == getpid();
+    return &loaded;
 }
 
 __attribute__((destructor)) static void at_exit(void)
 {
     int saved = errno;
-    if (atomic_load(&shim_state_) == SHIM_ENABLED && shim_owns_process())
+    /* A forked child speaks only if it used a device of its own accord. */
+    if (atomic_load(&shim_state_) == SHIM_ENABLED && (owner == getpid() || stats_any_device()))
         stats_at_exit();
     errno = saved;
 }

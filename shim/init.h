@@ -14,7 +14,6 @@ enum shim_state {
     SHIM_FRESH,    /* nothing has happened yet */
     SHIM_DISABLED, /* enable=false, or no driver: every call goes straight on */
     SHIM_ENABLED,
-    SHIM_FORKED, /* a child of an initialised process: CUDA does not work here, nor do we */
 };
 
 extern _Atomic enum shim_state shim_state_;
@@ -57,8 +56,5 @@ static inline void shim_leave(int saved_errno)
 
 /* The options, valid once shim_init() has returned. */
 const struct config *shim_config(void);
-
-/* True in the process that initialised us, false in a child forked from it. */
-bool shim_owns_process(void);
 
 #endif

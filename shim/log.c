@@ -2,25 +2,54 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 static _Atomic int threshold = CFG_LOG_WARN;
-static _Atomic int descriptor = STDERR_FILENO;
+static char file_name[CFG_TEXT_MAX]; /* empty: stderr; written once, before any thread reads it */
+
+/* Opened for each line: a descriptor that we kept could be closed by a host that closes all of its
+ * own, and be the host's next file. */
+static int open_log(void)
+{
+    return file_name[0] ? open(file_name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : -1;
+}
 
 void log_configure(enum cfg_log level, const char *file)
 {
     atomic_store(&threshold, level);
     if (!file || !*file)
         return;
-    int fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (fd < 0)
-        log_error("%s: cannot write the log (%m); it goes to stderr: change HYBRIDMEM_LOG_FILE",
-                  file);
-    else
-        atomic_store(&descriptor, fd);
+    snprintf(file_name, sizeof file_name, "%s", file);
+    int fd = open_log();
+    if (fd >= 0) {
+        close(fd);
+        return;
+    }
+    log_error("%s: cannot write the log (%m); it goes to stderr: change HYBRIDMEM_LOG_FILE", file);
+    file_name[0] = '\0';
+}
+
+bool log_write(int fd, const char *text, size_t len)
+{
+    sigset_t pipe_signal, before, pending;
+    struct timespec at_once = {0};
+
+    /* A host that never wrote to a stderr whose reader has gone must not die of our line. */
+    sigemptyset(&pipe_signal);
+    sigaddset(&pipe_signal, SIGPIPE);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+    bool ok = write(fd, text, len) == (ssize_t)len;
+    if (!ok && errno == EPIPE && !sigismember(&pending, SIGPIPE))
+        sigtimedwait(&pipe_signal, NULL, &at_once);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return ok;
 }
 
 bool log_wants(enum cfg_log level)
@@ -48,8 +77,10 @@ void log_line(enum cfg_log level, const char *format, ...)
     buf[n++] = '\n';
     /* One write for a line, so that lines of several processes do not mix. Where it cannot be
      * written there is nobody to tell. */
-    ssize_t ignored = write(atomic_load(&descriptor), buf, (size_t)n);
-    (void)ignored;
+    int fd = open_log();
+    log_write(fd >= 0 ? fd : STDERR_FILENO, buf, (size_t)n);
+    if (fd >= 0)
+        close(fd);
     errno = saved;
 }
 

@@ -14,6 +14,9 @@ void log_configure(enum cfg_log level, const char *file);
 
 bool log_wants(enum cfg_log level);
 
+/* All of `text` in one write, never at the price of a SIGPIPE. False if that failed. */
+bool log_write(int fd, const char *text, size_t len);
+
 /* One line, cut at 1 KiB; newline and "hybridmem: " are added. */
 __attribute__((format(printf, 2, 3))) void log_line(enum cfg_log level, const char *format, ...);
 

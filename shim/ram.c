@@ -3,15 +3,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define TEXT_MAX 8192
+#define TEXT_MAX 4096 /* what is looked for stands in the first lines */
+
+/* Whoever polls may have a small stack: what is read lies here, and one thread reads at a time. */
+static struct {
+    pthread_mutex_t lock;
+    char path[PATH_MAX];
+    char dir[PATH_MAX];
+    char mount[PATH_MAX];
+    char groups[TEXT_MAX];
+    char text[TEXT_MAX];
+} scratch = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* A whole small file as text; false if it cannot be read. */
-static bool slurp(const char *path, char text[TEXT_MAX])
+static bool slurp(const char *path, char *text)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     size_t n = 0;
@@ -47,24 +58,25 @@ static bool field(const char *text, const char *key, uint64_t *value)
 
 static bool number_in(const char *dir, const char *file, uint64_t *value)
 {
-    char path[PATH_MAX], text[TEXT_MAX];
-
-    if (snprintf(path, sizeof path, "%s/%s", dir, file) >= (int)sizeof path || !slurp(path, text))
+    if (snprintf(scratch.path, sizeof scratch.path, "%s/%s", dir, file) >=
+            (int)sizeof scratch.path ||
+        !slurp(scratch.path, scratch.text))
         return false;
-    return field(text, "", value); /* "max" is no number: no limit */
+    return field(scratch.text, "", value); /* "max" is no number: no limit */
 }
 
 /* One cgroup directory: its limit less its use; file pages that the kernel gives back are free. */
 static void apply_cgroup(const char *dir, bool v2, struct ram *ram)
 {
-    char path[PATH_MAX], text[TEXT_MAX];
     uint64_t limit, used, reclaimable = 0;
 
     if (!number_in(dir, v2 ? "memory.max" : "memory.limit_in_bytes", &limit) ||
         !number_in(dir, v2 ? "memory.current" : "memory.usage_in_bytes", &used))
         return;
-    if (snprintf(path, sizeof path, "%s/memory.stat", dir) < (int)sizeof path && slurp(path, text))
-        field(text, v2 ? "inactive_file " : "total_inactive_file ", &reclaimable);
+    if (snprintf(scratch.path, sizeof scratch.path, "%s/memory.stat", dir) <
+            (int)sizeof scratch.path &&
+        slurp(scratch.path, scratch.text))
+        field(scratch.text, v2 ? "inactive_file " : "total_inactive_file ", &reclaimable);
     used -= reclaimable < used ? reclaimable : used;
     if (limit < ram->total)
         ram->total = limit;
@@ -76,11 +88,10 @@ static void apply_cgroup(const char *dir, bool v2, struct ram *ram)
  * /proc/self/cgroup may not exist; its root then stands for it. */
 static void apply_ancestors(const char *mount, char *path, bool v2, struct ram *ram)
 {
-    char dir[PATH_MAX];
-
     for (;;) {
-        if (snprintf(dir, sizeof dir, "%s%s", mount, path) < (int)sizeof dir)
-            apply_cgroup(dir, v2, ram);
+        if (snprintf(scratch.dir, sizeof scratch.dir, "%s%s", mount, path) <
+            (int)sizeof scratch.dir)
+            apply_cgroup(scratch.dir, v2, ram);
         char *slash = strrchr(path, '/');
         if (!slash || !*path)
             return;
@@ -90,12 +101,12 @@ static void apply_ancestors(const char *mount, char *path, bool v2, struct ram *
 
 static void apply_cgroups(const char *root, struct ram *ram)
 {
-    char path[PATH_MAX], text[TEXT_MAX], mount[PATH_MAX];
+    char *groups = scratch.groups;
 
-    snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
-    if (!slurp(path, text))
+    snprintf(scratch.path, sizeof scratch.path, "%s/proc/self/cgroup", root);
+    if (!slurp(scratch.path, groups))
         return;
-    for (char *save, *line = strtok_r(text, "\n", &save); line;
+    for (char *save, *line = strtok_r(groups, "\n", &save); line;
          line = strtok_r(NULL, "\n", &save)) {
         /* "0::/path" is v2, "4:memory:/path" and "4:cpu,memory:/path" are v1. */
         char *controllers = strchr(line, ':');
@@ -106,26 +117,33 @@ static void apply_cgroups(const char *root, struct ram *ram)
         bool v2 = strncmp(line, "0:", 2) == 0 && controllers[1] == '\0';
         if (!v2 && !strstr(controllers, "memory"))
             continue;
-        snprintf(mount, sizeof mount, "%s/sys/fs/cgroup%s", root, v2 ? "" : "/memory");
-        apply_ancestors(mount, group, v2, ram);
+        snprintf(scratch.mount, sizeof scratch.mount, "%s/sys/fs/cgroup%s", root,
+                 v2 ? "" : "/memory");
+        apply_ancestors(scratch.mount, group, v2, ram);
     }
 }
 
 bool ram_read(const char *root, struct ram *ram)
 {
-    char path[PATH_MAX], text[TEXT_MAX];
     uint64_t total, available;
     int saved = errno;
     bool ok = false;
 
     *ram = (struct ram){0};
-    snprintf(path, sizeof path, "%s/proc/meminfo", root);
-    if (slurp(path, text) && field(text, "MemTotal:", &total) &&
-        field(text, "MemAvailable:", &available)) {
+    pthread_mutex_lock(&scratch.lock);
+    snprintf(scratch.path, sizeof scratch.path, "%s/proc/meminfo", root);
+    if (slurp(scratch.path, scratch.text) && field(scratch.text, "MemTotal:", &total) &&
+        field(scratch.text, "MemAvailable:", &available)) {
         *ram = (struct ram){total << 10, available << 10};
         apply_cgroups(root, ram);
         ok = true;
     }
+    pthread_mutex_unlock(&scratch.lock);
     errno = saved;
     return ok;
+}
+
+void ram_after_fork(void)
+{
+    pthread_mutex_init(&scratch.lock, NULL);
 }

@@ -19,4 +19,7 @@ struct ram {
  * memory.current, memory.stat inactive_file) and cgroup-v1/memory.rst. */
 bool ram_read(const char *root, struct ram *ram);
 
+/* In a forked child: a lock that another thread of the parent held is nobody's now. */
+void ram_after_fork(void);
+
 #endif

@@ -110,19 +110,19 @@ int resolve_is_ours(const char *name)
 }
 
 /* Would the caller have found a driver without us? A search through the global scope
- * (RTLD_DEFAULT, the main program's handle) meets our own export first; so look behind us, and for
- * RTLD_DEFAULT in the caller's own scope, where a library opened RTLD_LOCAL keeps what it links. */
+ * (RTLD_DEFAULT, the main program's handle) meets our own export first; so look for RTLD_DEFAULT in
+ * the caller's own scope, where a library opened RTLD_LOCAL keeps what it links, and behind us. */
 static bool reachable(void *handle, const char *name, void *caller)
 {
     struct link_map *map = NULL;
     Dl_info info;
 
-    if (resolve_real_dlsym(RTLD_NEXT, name))
-        return true;
-    if (handle != RTLD_DEFAULT || !dladdr1(caller, &info, (void **)&map, RTLD_DL_LINKMAP) || !map)
-        return false;
-    void *own = resolve_real_dlsym(map, name); /* glibc: a link map is its own handle */
-    return own && own != hook_by_symbol(name)->replacement;
+    if (handle == RTLD_DEFAULT && dladdr1(caller, &info, (void **)&map, RTLD_DL_LINKMAP) && map) {
+        void *own = resolve_real_dlsym(map, name); /* glibc: a link map is its own handle */
+        if (own && own != hook_by_symbol(name)->replacement)
+            return true;
+    }
+    return resolve_real_dlsym(RTLD_NEXT, name); /* last: dlerror() tells of this one */
 }
 
 static void *replace(struct hook *hook, void *found, void *handle, void *caller)

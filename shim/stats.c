@@ -45,7 +45,7 @@ __attribute__((format(printf, 2, 3))) static void put(struct out *out, const cha
     va_start(args, format);
     int n = vsnprintf(buf, sizeof buf, format, args);
     va_end(args);
-    if (n < 0 || n >= (int)sizeof buf || write(out->fd, buf, (size_t)n) != n)
+    if (n < 0 || n >= (int)sizeof buf || !log_write(out->fd, buf, (size_t)n))
         out->failed = true;
 }
 
@@ -125,7 +125,7 @@ static void write_summary(void)
     }
 }
 
-static bool any_device(void)
+bool stats_any_device(void)
 {
     for (int i = 0; i < DEVICES_MAX; i++)
         if (device_known(i))
@@ -137,7 +137,7 @@ void stats_at_exit(void)
 {
     const struct config *c = shim_config();
 
-    if (c->summary && any_device())
+    if (c->summary && stats_any_device())
         write_summary();
     if (c->stats_file[0])
         write_file(c->stats_file);

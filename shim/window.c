@@ -59,3 +59,8 @@ void window_give(void *memory, size_t bytes)
 {
     mmap(memory, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 }
+
+void window_after_fork(void)
+{
+    pthread_mutex_init(&lock, NULL);
+}

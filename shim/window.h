@@ -16,4 +16,7 @@ void *window_take(size_t bytes, bool hugepages);
 /* Gives the memory back to the system; the addresses stay reserved. */
 void window_give(void *memory, size_t bytes);
 
+/* In a forked child: a lock that another thread of the parent held is nobody's now. */
+void window_after_fork(void);
+
 #endif

@@ -40,7 +40,11 @@ START_TEST(creation)
     ck_assert_ptr_null(arena_create(BASE, 511, &owner, 7));
     ck_assert_ptr_null(arena_create(BASE, ARENA_MAX + 512, &owner, 7));
     ck_assert_ptr_null(arena_create(BASE + 512, MIB, &owner, 7));
-    ck_assert_ptr_null(arena_create(UINT64_C(1) << 47, MIB, &owner, 7));
+    ck_assert_ptr_null(arena_create(UINT64_C(1) << 48, MIB, &owner, 7));
+    struct arena *top = arena_create(UINT64_C(0xffff80000000), 32 * MIB, &owner, 7); /* AArch64 */
+    ck_assert_ptr_nonnull(top);
+    ck_assert_ptr_eq(arena_at(UINT64_C(0xffff80000000) + 32 * MIB - 1), top);
+    arena_destroy(top);
 
     struct arena *a = make(5 * MIB);
     ck_assert_ptr_eq(arena_owner(a), &owner);
