@@ -72,6 +72,7 @@ uint64_t backing_host_drop(struct context *context);
 
 /* Bytes pinned by us in the process. */
 uint64_t backing_host_pinned(void);
+uint64_t backing_host_pinned_peak(void);
 
 /* A forked child. */
 void backing_host_forget(void);

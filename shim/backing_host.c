@@ -27,11 +27,16 @@
  * driver's own cuMemFree does at every call. */
 #define RETIRED_MAX (UINT64_C(256) << 20)
 
-static _Atomic uint64_t pinned_total;
+static _Atomic uint64_t pinned_total, pinned_peak;
 
 uint64_t backing_host_pinned(void)
 {
     return atomic_load_explicit(&pinned_total, memory_order_relaxed);
+}
+
+uint64_t backing_host_pinned_peak(void)
+{
+    return atomic_load_explicit(&pinned_peak, memory_order_relaxed);
 }
 
 static uint64_t round_up(uint64_t n, uint64_t to)
@@ -310,6 +315,9 @@ static bool pool_grow(struct context *context, uint64_t bytes, uint64_t room)
     if (!arena)
         atomic_fetch_sub(&pinned_total, size);
     pthread_mutex_lock(&pool->lock);
+    uint64_t peak = atomic_load(&pinned_peak), now = atomic_load(&pinned_total);
+    while (now > peak && !atomic_compare_exchange_weak(&pinned_peak, &peak, now))
+        ;
     if (arena && !pool_add(pool, arena)) {
         unpin(arena);
         return false;

@@ -109,16 +109,31 @@ int resolve_is_ours(const char *name)
     return hook_by_symbol(name) != NULL;
 }
 
-/* Would the caller have found a driver without us? A search through the global scope
- * (RTLD_DEFAULT, the main program's handle) meets our own export first; so look for RTLD_DEFAULT in
- * the caller's own scope, where a library opened RTLD_LOCAL keeps what it links, and behind us. */
-static bool reachable(void *handle, const char *name, void *caller)
+/* The symbol in the object that `caller` lies in, or in what that object links; NULL if it is not
+ * there. */
+static void *look_up_from(void *caller, const char *name)
 {
     struct link_map *map = NULL;
     Dl_info info;
 
-    if (handle == RTLD_DEFAULT && dladdr1(caller, &info, (void **)&map, RTLD_DL_LINKMAP) && map) {
-        void *own = resolve_real_dlsym(map, name); /* glibc: a link map is its own handle */
+    if (!dladdr1(caller, &info, (void **)&map, RTLD_DL_LINKMAP) || !map || !map->l_name[0])
+        return NULL; /* the program itself: what it links is in the global scope */
+    /* A link map serves as a handle only once dlopen() has seen it. */
+    void *handle = dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
+    if (!handle)
+        return NULL;
+    void *found = resolve_real_dlsym(handle, name);
+    dlclose(handle);
+    return found;
+}
+
+/* Would the caller have found a driver without us? A search through the global scope
+ * (RTLD_DEFAULT, the main program's handle) meets our own export first; so look for RTLD_DEFAULT in
+ * what the caller links, since a library opened RTLD_LOCAL keeps that to itself, and behind us. */
+static bool reachable(void *handle, const char *name, void *caller)
+{
+    if (handle == RTLD_DEFAULT) {
+        void *own = look_up_from(caller, name);
         if (own && own != hook_by_symbol(name)->replacement)
             return true;
     }

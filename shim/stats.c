@@ -55,9 +55,10 @@ static void write_json(int fd, bool *failed)
     const char *comma = "";
 
     put(&out,
-        "{\"version\":\"%s\",\"pid\":%d,\"host_share\":%llu,\"host_pinned\":%llu,\"devices\":[",
+        "{\"version\":\"%s\",\"pid\":%d,\"host_share\":%llu,\"host_pinned\":%llu,"
+        "\"host_pinned_peak\":%llu,\"devices\":[",
         HYBRIDMEM_VERSION, (int)getpid(), (unsigned long long)device_host_share(),
-        (unsigned long long)backing_host_pinned());
+        (unsigned long long)backing_host_pinned(), (unsigned long long)backing_host_pinned_peak());
     for (int i = 0; i < DEVICES_MAX; i++) {
         struct device *d = device_known(i);
         if (!d)

@@ -2,6 +2,7 @@
  *
  * stats_file, JSON, bytes throughout:
  *   {"version": "0.1.0", "pid": 4711, "host_share": ..., "host_pinned": ...,
+ *    "host_pinned_peak": ...,
  *    "devices": [{"ordinal": 0, "device_bytes": ..., "device_bytes_peak": ..., "host_bytes": ...,
  *      "host_bytes_peak": ..., "managed_bytes": ..., "redirected_allocations": ...,
  *      "redirected_bytes": ..., "insufficient": ..., "refused": ...}]}

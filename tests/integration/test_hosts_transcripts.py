@@ -41,6 +41,8 @@ OTHERS = [
 ELSEWHERE = {
     "host_direct_ballast",
     "host_direct_churn",
+    "host_direct_constructor",
+    "host_direct_corners",
     "host_direct_report",
     "host_doors_matrix",
 }

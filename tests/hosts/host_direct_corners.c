@@ -1,0 +1,180 @@
+/* Corners that a careful reader would try; each prints what the driver's rules ask for.
+ *
+ *   host_direct_corners CASE
+ */
+#define HOST_DIRECT
+#include "host.h"
+
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB ((size_t)1 << 20)
+
+/* A copy or set of nothing, at a block's end and past it. */
+static void empty_copies(void)
+{
+    CUdeviceptr p;
+    uint32_t word = 0;
+
+    MUST(cuMemAlloc(&p, 2 * MIB));
+    host_show("copy of nothing to the end", cuMemcpyHtoD(p + 2 * MIB, &word, 0));
+    host_show("copy of nothing from the end", cuMemcpyDtoH(&word, p + 2 * MIB, 0));
+    host_show("set of nothing at the end", cuMemsetD8(p + 2 * MIB, 0, 0));
+    MUST(cuMemFree(p));
+}
+
+/* A block of one context is freed in a stream of another, under work that still waits there. */
+static void other_contexts_stream(void)
+{
+    uint32_t value = 7, found = 0;
+    uint64_t delay = 200000, words = 2 * MIB / 4;
+    CUdeviceptr p, q;
+    CUcontext other;
+    CUmodule module;
+    CUfunction fill, spin;
+    CUstream stream;
+
+    MUST(cuMemAlloc(&p, 2 * MIB));
+    MUST(cuCtxCreate_v2(&other, 0, host.device));
+    MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    MUST(cuModuleLoadData(&module, host_ptx));
+    MUST(cuModuleGetFunction(&fill, module, "fill"));
+    MUST(cuModuleGetFunction(&spin, module, "spin"));
+    void *delay_params[] = {&delay}, *fill_params[] = {&p, &value, &words};
+    MUST(cuLaunchKernel(spin, 1, 1, 1, 1, 1, 1, 0, stream, delay_params, NULL));
+    MUST(cuLaunchKernel(fill, 64, 1, 1, 256, 1, 1, 0, stream, fill_params, NULL));
+    host_show("free in the other context's stream", cuMemFreeAsync(p, stream));
+    MUST(cuCtxSetCurrent(host.context));
+    MUST(cuMemAlloc(&q, 2 * MIB));
+    MUST(cuMemsetD32(q, 1, words));
+    MUST(cuCtxSynchronize());
+    MUST(cuCtxSetCurrent(other));
+    MUST(cuCtxSynchronize());
+    MUST(cuCtxSetCurrent(host.context));
+    MUST(cuMemcpyDtoH(&found, q, sizeof found));
+    printf("found %u\n", found);
+    MUST(cuMemFree(q));
+    MUST(cuCtxDestroy(other));
+}
+
+/* A capture ends with its stream; what is allocated afterwards is placed as ever. */
+static void abandoned_capture(void)
+{
+    CUdeviceptr p[4];
+    CUstream stream;
+
+    MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    MUST(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+    host_show("destroy", cuStreamDestroy(stream));
+    for (int i = 0; i < 4; i++)
+        MUST(cuMemAlloc(&p[i], 4 * MIB));
+    for (int i = 0; i < 4; i++)
+        MUST(cuMemFree(p[i]));
+}
+
+/* Freeing needs a current context. */
+static void no_context(void)
+{
+    CUdeviceptr p;
+
+    MUST(cuMemAlloc(&p, 2 * MIB));
+    MUST(cuCtxSetCurrent(NULL));
+    host_show("free", cuMemFree(p));
+    MUST(cuCtxSetCurrent(host.context));
+    host_show("free", cuMemFree(p));
+}
+
+/* One place in stream order for smaller and smaller blocks, and then the large one again. */
+static void shrinking(void)
+{
+    CUdeviceptr p, q[7];
+    CUstream stream;
+
+    MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    for (size_t bytes = 64 * MIB; bytes > MIB; bytes = bytes / 100 * 85) {
+        MUST(cuMemAllocAsync(&p, bytes, stream));
+        MUST(cuMemFreeAsync(p, stream));
+    }
+    MUST(cuMemAllocAsync(&p, MIB, stream));
+    MUST(cuStreamSynchronize(stream));
+    for (int i = 0; i < 7; i++)
+        host_show("8 MiB", cuMemAlloc(&q[i], 8 * MIB));
+    for (int i = 0; i < 7; i++)
+        MUST(cuMemFree(q[i]));
+    MUST(cuMemFreeAsync(p, stream));
+    MUST(cuStreamDestroy(stream));
+}
+
+static void *allocate(void *arg)
+{
+    MUST(cuCtxSetCurrent(host.context));
+    MUST(cuMemAlloc(arg, 2 * MIB));
+    return NULL;
+}
+
+/* Eight threads allocate for the first time at once. */
+static void all_at_once(void)
+{
+    CUdeviceptr p[8];
+    pthread_t thread[8];
+
+    for (int i = 0; i < 8; i++)
+        REQUIRE(!pthread_create(&thread[i], NULL, allocate, &p[i]));
+    for (int i = 0; i < 8; i++) {
+        pthread_join(thread[i], NULL);
+        MUST(cuMemFree(p[i]));
+    }
+}
+
+/* A child is forked before CUDA is initialised, and uses it. */
+static int fork_first(void)
+{
+    int status;
+    size_t ignored;
+
+    host_show("before", cuMemGetInfo(&ignored, &ignored));
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        CUdeviceptr p[4];
+        host_open(&host_direct);
+        for (int i = 0; i < 4; i++)
+            MUST(cuMemAlloc(&p[i], 4 * MIB));
+        printf("child: allocated\n");
+        exit(0);
+    }
+    REQUIRE(waitpid(child, &status, 0) == child);
+    return WEXITSTATUS(status);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} cases[] = {
+    {"empty-copies", empty_copies},
+    {"other-contexts-stream", other_contexts_stream},
+    {"abandoned-capture", abandoned_capture},
+    {"no-context", no_context},
+    {"shrinking", shrinking},
+    {"all-at-once", all_at_once},
+};
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+
+    host.cu = &host_direct;
+    if (strcmp(name, "fork-first") == 0)
+        return fork_first();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (strcmp(cases[i].name, name) != 0)
+            continue;
+        host_open(&host_direct);
+        cases[i].run();
+        host_close();
+        printf("done\n");
+        return 0;
+    }
+    return 2;
+}
