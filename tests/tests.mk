@@ -23,7 +23,7 @@ SIM_CUDA_OBJ := $(filter-out %/driver_version.o,$(call sim_objects,cuda))
 $(BUILD)/simobj/cuda/driver_version-%.o: tests/sim/cuda/driver_version.c | deps-build
 	@mkdir -p $(@D)
 	$(call run,CC)$(CC) $(SIM_CFLAGS) -DSIM_DRIVER_VERSION=$* $(DEPGEN) -c $< -o $@
-$(BUILD)/simobj/cuda/exports-%.map: tests/sim/cuda/symbols.def tests/sim/cuda/version-script
+$(BUILD)/simobj/cuda/exports-%.map: tests/sim/cuda/symbols.def tests/sim/cuda/symbols_memory.def tests/sim/cuda/version-script
 	@mkdir -p $(@D)
 	@tests/sim/cuda/version-script $(CC) $* > $@
 define sim_cuda_library

@@ -38,10 +38,16 @@ static int thread_number(void)
 
 #define TEXT_SIZE sizeof(((struct log_line *)0)->text[0])
 
+static void put_handle(char *text, const void *handle);
+
 static void put_address(char *text, uint64_t address, bool is_device)
 {
     const struct range *range;
 
+    if (handle_slot((void *)(uintptr_t)address)) { /* of physical memory: a number for the host */
+        put_handle(text, (void *)(uintptr_t)address);
+        return;
+    }
     sim_enter();
     range = range_find_locked(address);
     if (!address)
@@ -59,7 +65,7 @@ static void put_address(char *text, uint64_t address, bool is_device)
 
 static void put_handle(char *text, const void *handle)
 {
-    static const char letters[] = "?csemflagp"; /* by enum handle_kind */
+    static const char letters[] = "?csemflagpGxLk"; /* by enum handle_kind */
     const struct handle *slot = handle_slot(handle);
 
     if (slot)

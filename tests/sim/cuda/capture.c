@@ -1,6 +1,6 @@
-/* capture.c: stream capture. What is captured is not kept, only refused or swallowed as documented;
- * a graph is a name without content. */
-#include "engine.h"
+/* capture.c: stream capture. What is captured is not kept, only refused or swallowed as documented.
+ */
+#include "graph.h"
 #include "impl.h"
 
 #include <stdlib.h>
@@ -9,8 +9,6 @@ atomic_int capture_count;
 static struct capture *captures;
 static uint64_t next_capture_id;
 static __thread CUstreamCaptureMode thread_mode; /* CU_STREAM_CAPTURE_MODE_GLOBAL */
-
-static char no_content; /* what every graph's handle stands for */
 
 /* Source: cuThreadExchangeStreamCaptureMode. */
 static bool conflicts(const struct capture *capture)
@@ -59,11 +57,6 @@ CUresult capture_admit_locked(struct stream *stream, bool *swallow)
     return CUDA_SUCCESS;
 }
 
-static void *graph_new_locked(void)
-{
-    return handle_new_locked(HANDLE_GRAPH, &no_content);
-}
-
 static CUresult begin(CUstream handle, CUstreamCaptureMode mode, CUgraph graph)
 {
     struct stream *stream;
@@ -85,8 +78,9 @@ static CUresult begin(CUstream handle, CUstreamCaptureMode mode, CUgraph graph)
                                     ++next_capture_id,
                                     pthread_self(),
                                     stream,
-                                    graph ? (void *)graph : graph_new_locked(),
-                                    captures};
+                                    graph ? (void *)graph : graph_new_locked()->handle,
+                                    captures,
+                                    graph != NULL};
         captures = stream->capture = capture;
         atomic_fetch_add(&capture_count, 1);
     }
@@ -108,8 +102,8 @@ CUresult sim_stream_begin_capture_to_graph(CUstream handle, CUgraph graph,
     return begin(handle, mode, graph);
 }
 
-/* Streams and events forget it. */
-static void end_locked(struct capture *capture)
+/* Streams and events forget it; its graph goes to the host or, `lost`, away. */
+static void end_locked(struct capture *capture, bool lost)
 {
     struct ctx *ctx = capture->origin->ctx;
 
@@ -126,6 +120,8 @@ static void end_locked(struct capture *capture)
         }
     }
     atomic_fetch_sub(&capture_count, 1);
+    if (lost && !capture->to_graph)
+        graph_end_locked(capture->graph);
     free(capture);
 }
 
@@ -136,7 +132,7 @@ void capture_drop_ctx_locked(struct ctx *ctx)
     for (struct capture *capture = captures; capture; capture = next) {
         next = capture->next;
         if (capture->origin->ctx == ctx)
-            end_locked(capture);
+            end_locked(capture, true);
     }
 }
 
@@ -165,7 +161,7 @@ CUresult sim_stream_end_capture(CUstream handle, CUgraph *out)
         if (result == CUDA_SUCCESS)
             *out = capture->graph;
         if (result == CUDA_SUCCESS || result == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED)
-            end_locked(capture);
+            end_locked(capture, result != CUDA_SUCCESS);
         else
             capture->status = CU_STREAM_CAPTURE_STATUS_INVALIDATED;
     }
@@ -218,26 +214,4 @@ CUresult sim_thread_exchange_stream_capture_mode(CUstreamCaptureMode *mode)
     thread_mode = *mode;
     *mode = old;
     return CUDA_SUCCESS;
-}
-
-CUresult sim_graph_create(CUgraph *out, unsigned flags)
-{
-    if (!out || flags)
-        return CUDA_ERROR_INVALID_VALUE;
-    sim_enter();
-    *out = graph_new_locked();
-    sim_leave();
-    return CUDA_SUCCESS;
-}
-
-CUresult sim_graph_destroy(CUgraph handle)
-{
-    bool known;
-
-    sim_enter();
-    known = handle_object(handle, HANDLE_GRAPH);
-    if (known)
-        handle_end(handle);
-    sim_leave();
-    return known ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }

@@ -1,6 +1,7 @@
 /* context.c: contexts, each thread's stack of them, primary contexts, peers. */
 #include "engine.h"
 #include "impl.h"
+#include "pool.h"
 
 #include <stdlib.h>
 
@@ -296,7 +297,13 @@ CUresult sim_ctx_synchronize(CUcontext handle)
     CUresult result;
     struct ctx *ctx = ctx_or_current(handle, &result);
 
-    return ctx ? ctx_wait(ctx) : result;
+    if (!ctx)
+        return result;
+    result = ctx_wait(ctx);
+    sim_enter();
+    pool_synchronised_locked();
+    sim_leave();
+    return result;
 }
 
 CUresult sim_ctx_get_flags(unsigned *flags)

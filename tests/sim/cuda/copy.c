@@ -66,27 +66,28 @@ static CUresult resolve_array_locked(struct side *side, const struct box *box)
 }
 
 static CUresult resolve_range_locked(struct side *side, const struct box *box,
-                                     const struct range *range, const struct ctx *ctx)
+                                     const struct range *range, const struct ctx *ctx, unsigned how)
 {
-    if (reach(side, box) > range_end(range) - side->span.address)
+    if (range_fault_locked(range, side->span.address, reach(side, box), ctx, how, UINT64_MAX))
         return CUDA_ERROR_INVALID_VALUE;
     side->sync_memops = range->sync_memops;
     if (!range_is_host(range)) {
         side->place = PLACE_DEVICE;
-        return side->span.kind == SPAN_IS_HOST && range->kind == RANGE_DEVICE
+        return side->span.kind == SPAN_IS_HOST && range->kind != RANGE_MANAGED
                    ? CUDA_ERROR_INVALID_VALUE
                    : CUDA_SUCCESS;
     }
     side->place = PLACE_PINNED;
     /* As a device address it must be one for this context; as a host address it always serves. */
-    if (side->span.kind == SPAN_IS_DEVICE && !range_reachable_locked(range, ctx))
+    if (side->span.kind == SPAN_IS_DEVICE && !range_reachable_locked(range, ctx, how & USE_WRITE))
         return CUDA_ERROR_INVALID_VALUE;
     return side->span.kind == SPAN_IS_HOST && range->kind == RANGE_ALIAS ? CUDA_ERROR_INVALID_VALUE
                                                                          : CUDA_SUCCESS;
 }
 
 /* What a side is, or INVALID_VALUE: a range that no single live allocation holds. */
-static CUresult resolve_locked(struct side *side, const struct box *box, const struct ctx *ctx)
+static CUresult resolve_locked(struct side *side, const struct box *box, const struct ctx *ctx,
+                               unsigned how)
 {
     const struct range *range;
 
@@ -96,7 +97,7 @@ static CUresult resolve_locked(struct side *side, const struct box *box, const s
         return resolve_array_locked(side, box);
     range = range_find_locked(side->span.address);
     if (range)
-        return resolve_range_locked(side, box, range, ctx);
+        return resolve_range_locked(side, box, range, ctx, how);
     if (side->span.kind == SPAN_IS_DEVICE || !side->span.address ||
         range_is_window(side->span.address))
         return CUDA_ERROR_INVALID_VALUE;
@@ -118,11 +119,12 @@ static void run_copy(struct op *op)
                     from + z * copy->from.layer + y * copy->from.pitch, copy->box.width);
 }
 
-static int use_side_locked(struct op *op, const struct side *side, const struct box *box)
+static int use_side_locked(struct op *op, const struct side *side, const struct box *box,
+                           unsigned how)
 {
     if (side->span.kind == SPAN_IS_ARRAY)
         return -1;
-    op_use_locked(op, side->span.address, reach(side, box), false);
+    op_use_locked(op, side->span.address, reach(side, box), how);
     return op->use_count - 1;
 }
 
@@ -140,9 +142,11 @@ static bool waits(const struct side *to, const struct side *from, enum copy_mode
 /* Reads a small pageable source now, so that the call may return before the copy ran. */
 static bool stage(struct copy_op *copy, enum copy_mode mode)
 {
-    if (copy->from.place != PLACE_PAGEABLE || copy->to.place != PLACE_DEVICE ||
-        copy->box.height * copy->box.depth != 1 || copy->box.width > STAGED_MOST ||
-        (copy->to.sync_memops && mode == COPY_SYNC))
+    bool usual = copy->from.place == PLACE_PAGEABLE && copy->to.place == PLACE_DEVICE &&
+                 copy->box.width <= STAGED_MOST && !(copy->to.sync_memops && mode == COPY_SYNC);
+
+    if (copy->box.height * copy->box.depth != 1 || copy->from.place == PLACE_DEVICE ||
+        (!usual && mode != COPY_EPHEMERAL))
         return false;
     copy->op.owned = malloc(copy->box.width);
     memcpy(copy->op.owned, (const char *)(uintptr_t)copy->from.span.address, copy->box.width);
@@ -154,11 +158,11 @@ static CUresult submit_locked(struct stream *stream, struct side *to, struct sid
                               const struct box *box, enum copy_mode mode)
 {
     struct copy_op *copy;
-    CUresult result = resolve_locked(to, box, stream->ctx);
+    CUresult result = resolve_locked(to, box, stream->ctx, USE_WRITE);
     bool wait;
 
     if (result == CUDA_SUCCESS)
-        result = resolve_locked(from, box, stream->ctx);
+        result = resolve_locked(from, box, stream->ctx, 0);
     if (result != CUDA_SUCCESS)
         return result;
     if (mode == COPY_SYNC && stream->capture) { /* a wait inside a capture */
@@ -169,12 +173,12 @@ static CUresult submit_locked(struct stream *stream, struct side *to, struct sid
     copy->box = *box;
     copy->to = *to;
     copy->from = *from;
-    copy->to_use = use_side_locked(&copy->op, to, box);
+    copy->to_use = use_side_locked(&copy->op, to, box, USE_WRITE);
     wait = waits(to, from, mode);
     if (!stream->capture && stage(copy, mode))
         wait = false;
     else
-        copy->from_use = use_side_locked(&copy->op, from, box);
+        copy->from_use = use_side_locked(&copy->op, from, box, 0);
     return engine_submit_locked(stream, &copy->op, wait);
 }
 
@@ -201,6 +205,23 @@ CUresult sim_copy(struct span to, struct span from, size_t bytes, CUstream strea
     if (sim_null())
         return CUDA_SUCCESS;
     return submit(&to_side, &from_side, &(struct box){bytes, 1, 1}, stream, mode);
+}
+
+CUresult sim_copy_check(struct span to, struct span from, size_t bytes, CUstream handle)
+{
+    struct side to_side = {.span = to}, from_side = {.span = from};
+    const struct box box = {bytes, 1, 1};
+    const struct stream *stream;
+    CUresult result;
+
+    sim_enter();
+    stream = stream_get_locked(handle, &result);
+    if (stream && bytes)
+        result = resolve_locked(&to_side, &box, stream->ctx, USE_WRITE);
+    if (stream && bytes && result == CUDA_SUCCESS)
+        result = resolve_locked(&from_side, &box, stream->ctx, 0);
+    sim_leave();
+    return result;
 }
 
 CUresult sim_copy_peer(CUdeviceptr to, CUcontext to_context, CUdeviceptr from,

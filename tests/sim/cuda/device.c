@@ -1,20 +1,22 @@
 /* device.c: the cards: how big, how full, and what they say about themselves. */
 #include "impl.h"
-#include "memory.h"
+#include "pool.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
 
 struct device sim_devices[SIM_MAX_DEVICES];
 
-#define WINDOW_LEAST ((size_t)256 << 30) /* of address space: reserved, not committed */
+/* What is beyond is no attribute: an older driver knows fewer. */
+#define ATTRIBUTE_LAST (sim_driver_version >= 13000 ? 147 : sim_driver_version >= 12000 ? 134 : 119)
+#define WINDOW_LEAST   ((size_t)256 << 30) /* of address space: reserved, not committed */
 
 struct device *device_get(CUdevice ordinal)
 {
     return ordinal >= 0 && ordinal < sim_settings.devices ? &sim_devices[ordinal] : NULL;
 }
 
-static void *reserve(size_t bytes, int protection)
+void *device_reserve(size_t bytes, int protection)
 {
     void *p = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -31,11 +33,11 @@ void device_start(void)
 
         device->ordinal = i;
         device->total = sim_settings.vram[i] / SIM_ALIGNMENT * SIM_ALIGNMENT;
-        device->window_bytes = device->total * 4 > WINDOW_LEAST ? device->total * 4 : WINDOW_LEAST;
-        device->window = (uintptr_t)reserve(device->window_bytes, PROT_NONE);
-        device->window_top = device->window;
-        device->shadow = reserve(device->window_bytes, PROT_READ | PROT_WRITE);
-        device->pool = handle_new_locked(HANDLE_POOL, device);
+        device->space.bytes = device->total * 4 > WINDOW_LEAST ? device->total * 4 : WINDOW_LEAST;
+        device->space.base = (uintptr_t)device_reserve(device->space.bytes, PROT_NONE);
+        device->space.top = device->space.base;
+        device->space.shadow = device_reserve(device->space.bytes, PROT_READ | PROT_WRITE);
+        pool_start_locked(device);
     }
 }
 
@@ -95,10 +97,12 @@ CUresult sim_device_get_attribute(int *value, CUdevice_attribute attribute, CUde
 {
     const struct device *device = device_get(dev);
 
-    if (!value || (int)attribute < 1 || (int)attribute > 1000)
+    if (!value || (int)attribute < 1)
         return CUDA_ERROR_INVALID_VALUE;
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
+    if ((int)attribute > ATTRIBUTE_LAST)
+        return CUDA_ERROR_INVALID_VALUE;
     switch ((int)attribute) {
 #define ATTRIBUTE(number, answer)                                                                  \
     case number:                                                                                   \
@@ -108,7 +112,7 @@ CUresult sim_device_get_attribute(int *value, CUdevice_attribute attribute, CUde
 #undef ATTRIBUTE
     default:
         *value = 0;
-        return (int)attribute <= ATTRIBUTE_LAST ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+        return CUDA_SUCCESS;
     }
 }
 
@@ -197,17 +201,5 @@ CUresult sim_device_get_p2p_attribute(int *value, CUdevice_P2PAttribute attribut
     if (!device_get(from) || !device_get(to) || from == to)
         return CUDA_ERROR_INVALID_DEVICE;
     *value = attribute != CU_DEVICE_P2P_ATTRIBUTE_PERFORMANCE_RANK;
-    return CUDA_SUCCESS;
-}
-
-CUresult sim_device_get_mem_pool(CUmemoryPool *pool, CUdevice dev)
-{
-    const struct device *device = device_get(dev);
-
-    if (!pool)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
-    *pool = device->pool;
     return CUDA_SUCCESS;
 }

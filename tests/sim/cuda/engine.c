@@ -63,32 +63,42 @@ static bool ready_locked(const struct op *op)
 /* --- what an operation touches ------------------------------------------------------------------
  */
 
-void op_use_locked(struct op *op, uint64_t address, size_t size, bool device)
+void op_use_locked(struct op *op, uint64_t address, size_t size, unsigned how)
 {
     struct range *range = range_find_locked(address);
 
-    if (range)
+    op->uses[op->use_count++] = (struct use){.address = address,
+                                             .size = size,
+                                             .id = range ? range->id : 0,
+                                             .newest = range_newest_locked(),
+                                             .how = how,
+                                             .late = range && range->freeing};
+    for (; range; range = range_adjoining_locked(range, address + size))
         range->in_flight++;
-    op->uses[op->use_count++] = (struct use){address, size, range ? range->id : 0, device, NULL};
 }
 
 static const char *use_fault_locked(const struct op *op, struct use *use)
 {
-    const struct range *range = range_find_locked(use->address);
+    const struct range *range = range_by_id_locked(use->address, use->id);
+    const char *fault;
 
-    if (!use->id && !use->device) { /* the host's pageable memory */
+    if (!use->id && !(use->how & USE_KERNEL)) { /* the host's pageable memory */
         use->cpu = (char *)(uintptr_t)use->address;
         return NULL;
     }
+    if (!range && range_find_locked(use->address))
+        return "was freed and given to another";
     if (!range)
         return use->id ? "was freed" : "is no memory of the device";
-    if (range->id != use->id)
-        return "was freed and given to another";
-    if (use->address + use->size > range_end(range) || use->address + use->size < use->address)
-        return "runs past the end of its block";
-    if (use->device && !range_reachable_locked(range, op->stream->ctx))
-        return "is not mapped for this context";
-    if (range_is_host(range) &&
+    if (use->late)
+        return "was freed by a call before";
+    if (range->unborn)
+        return "is not allocated yet in stream order";
+    fault =
+        range_fault_locked(range, use->address, use->size, op->stream->ctx, use->how, use->newest);
+    if (fault)
+        return fault;
+    if (range_is_host(range) && range->kind != RANGE_MAPPED &&
         !host_is_mapped(range->cpu + (use->address - range->node.base), use->size))
         return "was unmapped underneath";
     use->cpu = range->cpu + (use->address - range->node.base);
@@ -116,10 +126,11 @@ static bool check_uses_locked(struct op *op, bool before)
 static void release_uses_locked(struct op *op)
 {
     for (int i = 0; i < op->use_count; i++) {
-        struct range *range =
-            op->uses[i].id ? range_by_id_locked(op->uses[i].address, op->uses[i].id) : NULL;
+        const struct use *use = &op->uses[i];
+        struct range *range = use->id ? range_by_id_locked(use->address, use->id) : NULL;
 
-        if (range)
+        for (; range && range->id <= use->newest;
+             range = range_adjoining_locked(range, use->address + use->size))
             range->in_flight--;
     }
 }

@@ -12,6 +12,7 @@ struct capture {
     struct stream *origin;
     void *graph;
     struct capture *next;
+    bool to_graph; /* the host's own: cuStreamBeginCaptureToGraph */
 };
 
 struct stream {
@@ -46,9 +47,11 @@ struct event {
 struct use {
     uint64_t address;
     size_t size;
-    uint64_t id; /* of the range; 0: pageable memory, or nothing known yet */
-    bool device; /* accessed by a kernel: it must be reachable from the device */
-    char *cpu;   /* set when it runs */
+    uint64_t id;     /* of the range; 0: pageable memory, or nothing known yet */
+    uint64_t newest; /* later ranges are none that it was meant for */
+    unsigned how;    /* USE_KERNEL, USE_WRITE */
+    bool late;       /* its free was enqueued before */
+    char *cpu;       /* set when it runs */
 };
 #define OP_USES 2
 
@@ -90,8 +93,8 @@ static inline bool engine_idle_locked(const struct stream *stream)
 {
     return stream->completed == stream->enqueued;
 }
-/* Adds what the operation touches. */
-void op_use_locked(struct op *op, uint64_t address, size_t size, bool device);
+/* Adds what the operation touches; how: USE_KERNEL, USE_WRITE. */
+void op_use_locked(struct op *op, uint64_t address, size_t size, unsigned how);
 
 /* Capture (capture.c). */
 /* May a call that is unsafe in a capture be made by this thread now? Invalidates if not. */
@@ -99,6 +102,11 @@ CUresult capture_forbids_unsafe_locked(void);
 /* May work go into this stream? *swallow: it is captured, and so not run. */
 CUresult capture_admit_locked(struct stream *stream, bool *swallow);
 void capture_drop_ctx_locked(struct ctx *ctx);
+/* Memory of a graph: an allocation in a capture; a free of such memory, in a capture or (NULL) not.
+ */
+CUresult graph_alloc_locked(struct capture *capture, struct device *device, size_t bytes,
+                            CUdeviceptr *out);
+CUresult graph_free_locked(struct capture *capture, CUdeviceptr address);
 extern atomic_int capture_count; /* captures under way: 0 is the fast way out */
 
 /* --- spans: one side of a copy ---------------------------------------------------------------- */
@@ -113,7 +121,11 @@ struct span {
 #define SPAN_HOST(p)     ((struct span){SPAN_IS_HOST, (uint64_t)(uintptr_t)(p), NULL})
 #define SPAN_DEVICE(p)   ((struct span){SPAN_IS_DEVICE, (p), NULL})
 #define SPAN_ARRAY(a, n) ((struct span){SPAN_IS_ARRAY, (n), (a)})
-enum copy_mode { COPY_SYNC, COPY_ASYNC };
+enum copy_mode {
+    COPY_SYNC,
+    COPY_ASYNC,
+    COPY_EPHEMERAL /* asynchronous, but a host's source is read before the call returns */
+};
 
 struct array {
     void *handle;

@@ -1,6 +1,7 @@
 /* event.c: events: a place in a stream, and when it was passed. */
 #include "engine.h"
 #include "impl.h"
+#include "pool.h"
 
 #include <stdlib.h>
 
@@ -140,6 +141,7 @@ CUresult sim_event_synchronize(CUevent handle)
 
         if (event->stream)
             engine_wait_locked(event->stream, event->sequence);
+        pool_synchronised_locked();
         result = atomic_load(&ctx->sticky);
     }
     sim_leave();

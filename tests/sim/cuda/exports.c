@@ -51,6 +51,10 @@ static inline struct log_argument log_ipc(CUipcMemHandle handle)
     (void)handle;
     return (struct log_argument){LOG_OUT, 0};
 }
+static inline struct log_argument log_location(CUmemLocation location)
+{
+    return (struct log_argument){LOG_INT, (uint64_t)(int64_t)location.id};
+}
 static inline struct log_argument log_ipc_event(CUipcEventHandle handle)
 {
     (void)handle;
@@ -65,10 +69,12 @@ static inline struct log_argument log_ipc_event(CUipcEventHandle handle)
     unsigned *: log_out_int, CUcontext *: log_out_handle, CUstream *: log_out_handle, \
     CUevent *: log_out_handle, CUmodule *: log_out_handle, CUfunction *: log_out_handle, \
     CUarray *: log_out_handle, CUgraph *: log_out_handle, CUlinkState *: log_out_handle, \
-    CUmemoryPool *: log_out_handle, void **: log_out_pointer, char *: log_out, \
-    CUuuid *: log_out, float *: log_out, \
+    CUmemoryPool *: log_out_handle, CUgraphExec *: log_out_handle, \
+    CUlibrary *: log_out_handle, CUkernel *: log_out_handle, void **: log_out_pointer, \
+    char *: log_out, CUuuid *: log_out, float *: log_out, \
     const CUDA_MEMCPY2D *: log_copy_2d, const CUDA_MEMCPY3D *: log_copy_3d, \
-    CUipcMemHandle: log_ipc, CUipcEventHandle: log_ipc_event, default: log_pointer)(x)
+    CUmemLocation: log_location, CUipcMemHandle: log_ipc, CUipcEventHandle: log_ipc_event, \
+    default: log_pointer)(x)
 
 #define L0()
 #define L1(a)       LOG_ARG(a),

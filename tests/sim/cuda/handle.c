@@ -53,3 +53,21 @@ void *handle_object(const void *handle, enum handle_kind kind)
 
     return slot && slot->kind == kind ? atomic_load(&slot->object) : NULL;
 }
+
+static struct listed *all;
+
+void listed_add_locked(struct listed *object)
+{
+    object->next = all;
+    object->link = &all;
+    if (all)
+        all->link = &object->next;
+    all = object;
+}
+
+void listed_remove_locked(struct listed *object)
+{
+    *object->link = object->next;
+    if (object->next)
+        object->next->link = object->link;
+}

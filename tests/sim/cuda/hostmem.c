@@ -31,7 +31,8 @@ static struct range *exact_locked(const void *p, enum range_kind kind)
 {
     struct range *range = range_find_locked((uintptr_t)p);
 
-    return range && range->kind == kind && range->node.base == (uintptr_t)p ? range : NULL;
+    return range && range->kind == kind && range->node.base == (uintptr_t)p && !range->pool ? range
+                                                                                            : NULL;
 }
 
 static void end_locked(struct range *range, const char *by)
@@ -81,7 +82,7 @@ static CUresult make_alias_locked(struct range *range)
     struct ctx *ctx = range->ctx;
     /* The same offset in the page on both sides. */
     size_t skew = range->node.base % SIM_ALIGNMENT;
-    uint64_t base = window_take_locked(ctx->device, range->node.size + skew);
+    uint64_t base = window_take_locked(&ctx->device->space, range->node.size + skew, 0);
     struct range *alias;
 
     if (!base)
@@ -152,12 +153,12 @@ CUresult sim_mem_host_get_device_pointer(CUdeviceptr *out, void *p, unsigned fla
     sim_enter();
     range = range_find_locked((uintptr_t)p);
     if (range && range->kind == RANGE_REGISTERED && range->twin) {
-        if (range_reachable_locked(range->twin, ctx_current())) {
+        if (range_reachable_locked(range->twin, ctx_current(), false)) {
             *out = range->twin->node.base + ((uintptr_t)p - range->node.base);
             result = CUDA_SUCCESS;
         }
     } else if (range && (range_is_host(range) || range->kind == RANGE_MANAGED) &&
-               range_reachable_locked(range, ctx_current())) {
+               range_reachable_locked(range, ctx_current(), false)) {
         *out = (uintptr_t)p;
         result = CUDA_SUCCESS;
     }
@@ -174,7 +175,8 @@ CUresult sim_mem_host_get_flags(unsigned *flags, void *p)
         return CUDA_ERROR_INVALID_VALUE;
     sim_enter();
     range = range_find_locked((uintptr_t)p);
-    is_host = range && (range->kind == RANGE_HOST || range->kind == RANGE_REGISTERED);
+    is_host =
+        range && (range->kind == RANGE_HOST || range->kind == RANGE_REGISTERED) && !range->pool;
     if (is_host) /* with unified addressing every allocation is mapped */
         *flags = range->flags | (range->kind == RANGE_HOST ? CU_MEMHOSTALLOC_DEVICEMAP : 0);
     sim_leave();

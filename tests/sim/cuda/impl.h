@@ -23,8 +23,13 @@ CUresult sim_stream_get_capture_info(CUstream handle, CUstreamCaptureStatus *sta
                                      size_t *count);
 CUresult sim_stream_is_capturing(CUstream handle, CUstreamCaptureStatus *status);
 CUresult sim_thread_exchange_stream_capture_mode(CUstreamCaptureMode *mode);
-CUresult sim_graph_create(CUgraph *out, unsigned flags);
-CUresult sim_graph_destroy(CUgraph handle);
+
+/* batch.c */
+CUresult sim_copy_batch(const CUdeviceptr *to, const CUdeviceptr *from, const size_t *bytes,
+                        size_t count, const CUmemcpyAttributes *attributes, const size_t *firsts,
+                        size_t attribute_count, size_t *failed, CUstream stream);
+CUresult sim_copy_3d_batch(size_t count, const CUDA_MEMCPY3D_BATCH_OP *list, size_t *failed,
+                           unsigned long long flags, CUstream stream);
 
 /* context.c */
 CUresult sim_ctx_create(CUcontext *out, unsigned flags, CUdevice dev, unsigned api_version);
@@ -59,6 +64,8 @@ CUresult sim_primary_set_flags(CUdevice dev, unsigned flags);
 /* copy.c */
 CUresult sim_copy(struct span to, struct span from, size_t bytes, CUstream stream,
                   enum copy_mode mode);
+/* Would it be refused? */
+CUresult sim_copy_check(struct span to, struct span from, size_t bytes, CUstream stream);
 CUresult sim_copy_peer(CUdeviceptr to, CUcontext to_context, CUdeviceptr from,
                        CUcontext from_context, size_t bytes, CUstream stream, enum copy_mode mode);
 CUresult sim_copy_2d(const CUDA_MEMCPY2D *c, CUstream stream, enum copy_mode mode);
@@ -79,7 +86,6 @@ CUresult sim_device_get_by_pci_bus_id(CUdevice *dev, const char *id);
 CUresult sim_device_can_access_peer(int *can, CUdevice dev, CUdevice peer);
 CUresult sim_device_get_p2p_attribute(int *value, CUdevice_P2PAttribute attribute, CUdevice from,
                                       CUdevice to);
-CUresult sim_device_get_mem_pool(CUmemoryPool *pool, CUdevice dev);
 
 /* errors.c */
 CUresult sim_get_error_name(CUresult error, const char **name);
@@ -93,6 +99,18 @@ CUresult sim_event_query(CUevent handle);
 CUresult sim_event_synchronize(CUevent handle);
 CUresult sim_event_elapsed_time(float *milliseconds, CUevent start_handle, CUevent end_handle);
 CUresult sim_stream_wait_event(CUstream stream_handle, CUevent handle, unsigned flags);
+
+/* graph.c */
+CUresult sim_graph_create(CUgraph *out, unsigned flags);
+CUresult sim_graph_destroy(CUgraph handle);
+CUresult sim_graph_clone(CUgraph *out, CUgraph original);
+CUresult sim_graph_count(CUgraph handle, size_t *count);
+CUresult sim_graph_instantiate(CUgraphExec *out, CUgraph handle, cuuint64_t flags);
+CUresult sim_graph_instantiate_with_params(CUgraphExec *out, CUgraph handle,
+                                           CUDA_GRAPH_INSTANTIATE_PARAMS *params);
+CUresult sim_graph_exec_get_flags(CUgraphExec handle, cuuint64_t *flags);
+CUresult sim_graph_exec_destroy(CUgraphExec handle);
+CUresult sim_graph_launch(CUgraphExec handle, CUstream stream_handle);
 
 /* hostmem.c */
 CUresult sim_mem_host_alloc(void **out, size_t bytes, unsigned flags);
@@ -108,14 +126,35 @@ CUresult sim_launch(CUfunction handle, const unsigned dims[7], CUstream stream_h
 CUresult sim_launch_ex(const CUlaunchConfig *config, CUfunction function, void **list, void **extra,
                        bool per_thread);
 
+/* library.c */
+CUresult sim_library_load_data(CUlibrary *out, const void *code);
+CUresult sim_library_load_file(CUlibrary *out, const char *path);
+CUresult sim_library_unload(CUlibrary handle);
+CUresult sim_library_get_kernel(CUkernel *out, CUlibrary handle, const char *name);
+CUresult sim_library_get_kernel_count(unsigned *out, CUlibrary handle);
+CUresult sim_library_enumerate_kernels(CUkernel *out, unsigned most, CUlibrary handle);
+CUresult sim_library_get_module(CUmodule *out, CUlibrary handle);
+CUresult sim_library_get_global(CUlibrary handle, const char *name);
+CUresult sim_kernel_get_function(CUfunction *out, CUkernel handle);
+CUresult sim_kernel_get_library(CUlibrary *out, CUkernel handle);
+CUresult sim_kernel_get_name(const char **out, CUkernel handle);
+CUresult sim_kernel_get_attribute(int *value, CUfunction_attribute attribute, CUkernel handle,
+                                  CUdevice dev);
+CUresult sim_kernel_get_param_info(CUkernel handle, size_t index, size_t *offset, size_t *size);
+
+/* managed.c */
+CUmemLocation location_of_device(CUdevice dev);
+CUresult sim_mem_prefetch(CUdeviceptr address, size_t bytes, CUmemLocation location, unsigned flags,
+                          CUstream handle);
+CUresult sim_mem_advise(CUdeviceptr address, size_t bytes, CUmem_advise advice,
+                        CUmemLocation location);
+
 /* memory.c */
 CUresult sim_mem_alloc(CUdeviceptr *out, size_t bytes);
 CUresult sim_mem_alloc_pitch(CUdeviceptr *out, size_t *pitch, size_t width, size_t height,
                              unsigned element);
 CUresult sim_mem_alloc_managed(CUdeviceptr *out, size_t bytes, unsigned flags);
 CUresult sim_mem_free(CUdeviceptr address);
-CUresult sim_mem_alloc_async(CUdeviceptr *out, size_t bytes, CUmemoryPool pool, CUstream handle);
-CUresult sim_mem_free_async(CUdeviceptr address, CUstream handle);
 CUresult sim_mem_get_info(size_t *free_bytes, size_t *total);
 CUresult sim_mem_get_address_range(CUdeviceptr *base, size_t *bytes, CUdeviceptr address);
 
@@ -139,6 +178,42 @@ CUresult sim_link_add_data(CUlinkState handle, CUjitInputType type, const void *
 CUresult sim_link_add_file(CUlinkState handle, CUjitInputType type, const char *path);
 CUresult sim_link_complete(CUlinkState handle, void **out, size_t *size);
 CUresult sim_link_destroy(CUlinkState handle);
+
+/* ordered.c */
+CUresult sim_mem_alloc_async(CUdeviceptr *out, size_t bytes, CUmemoryPool handle, bool own_pool,
+                             CUstream stream_handle);
+CUresult sim_mem_free_async(CUdeviceptr address, CUstream handle);
+
+/* physical.c */
+CUresult sim_mem_create(CUmemGenericAllocationHandle *out, size_t size,
+                        const CUmemAllocationProp *prop, unsigned long long flags);
+CUresult sim_mem_release(CUmemGenericAllocationHandle handle);
+CUresult sim_mem_get_allocation_granularity(size_t *out, const CUmemAllocationProp *prop,
+                                            CUmemAllocationGranularity_flags option);
+CUresult sim_mem_get_allocation_properties(CUmemAllocationProp *out,
+                                           CUmemGenericAllocationHandle handle);
+CUresult sim_mem_export(void *out, CUmemGenericAllocationHandle handle,
+                        CUmemAllocationHandleType type, unsigned long long flags);
+CUresult sim_mem_import(CUmemGenericAllocationHandle *out, void *os_handle,
+                        CUmemAllocationHandleType type);
+
+/* pool.c */
+CUresult sim_mem_pool_create(CUmemoryPool *out, const CUmemPoolProps *props);
+CUresult sim_mem_pool_destroy(CUmemoryPool handle);
+CUresult sim_mem_pool_trim_to(CUmemoryPool handle, size_t keep);
+CUresult sim_mem_pool_set_attribute(CUmemoryPool handle, CUmemPool_attribute attribute,
+                                    void *value);
+CUresult sim_mem_pool_get_attribute(CUmemoryPool handle, CUmemPool_attribute attribute,
+                                    void *value);
+CUresult sim_mem_pool_set_access(CUmemoryPool handle, const CUmemAccessDesc *map, size_t count);
+CUresult sim_mem_pool_get_access(CUmemAccess_flags *flags, CUmemoryPool handle,
+                                 const CUmemLocation *location);
+CUresult sim_device_get_mem_pool(CUmemoryPool *out, CUdevice dev, bool standard);
+CUresult sim_device_set_mem_pool(CUdevice dev, CUmemoryPool handle);
+CUresult sim_mem_get_mem_pool(CUmemoryPool *out, const CUmemLocation *location,
+                              CUmemAllocationType type, bool standard);
+CUresult sim_mem_set_mem_pool(const CUmemLocation *location, CUmemAllocationType type,
+                              CUmemoryPool handle);
 
 /* procaddress.c */
 CUresult sim_proc_address(const char *symbol, void **function, int version, cuuint64_t flags,
@@ -178,5 +253,18 @@ CUresult sim_stream_get_flags(CUstream handle, unsigned *out);
 CUresult sim_stream_get_priority(CUstream handle, int *out);
 CUresult sim_stream_get_id(CUstream handle, unsigned long long *out);
 CUresult sim_stream_get_device(CUstream handle, CUdevice *out);
+
+/* vmm.c */
+CUresult sim_mem_address_reserve(CUdeviceptr *out, size_t size, size_t alignment, CUdeviceptr hint,
+                                 unsigned long long flags);
+CUresult sim_mem_address_free(CUdeviceptr address, size_t size);
+CUresult sim_mem_map(CUdeviceptr address, size_t size, size_t offset,
+                     CUmemGenericAllocationHandle handle, unsigned long long flags);
+CUresult sim_mem_unmap(CUdeviceptr address, size_t size);
+CUresult sim_mem_retain(CUmemGenericAllocationHandle *out, void *address);
+CUresult sim_mem_set_access(CUdeviceptr address, size_t size, const CUmemAccessDesc *descs,
+                            size_t count);
+CUresult sim_mem_get_access(unsigned long long *flags, const CUmemLocation *location,
+                            CUdeviceptr address);
 
 #endif

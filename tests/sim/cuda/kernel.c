@@ -69,32 +69,32 @@ static void run_spin(struct op *op)
     nanosleep(&time, NULL);
 }
 
-static bool use_words(struct op *op, uint64_t address, uint64_t words)
+static bool use_words(struct op *op, uint64_t address, uint64_t words, unsigned write)
 {
     if (words > SIZE_MAX / 4)
         return false;
-    op_use_locked(op, address, words * 4, true);
+    op_use_locked(op, address, words * 4, USE_KERNEL | write);
     return true;
 }
 
 static bool uses_fill(struct op *op, const uint64_t *p)
 {
-    return use_words(op, p[0], p[2]);
+    return use_words(op, p[0], p[2], USE_WRITE);
 }
 
 static bool uses_copy(struct op *op, const uint64_t *p)
 {
-    return use_words(op, p[0], p[2]) && use_words(op, p[1], p[2]);
+    return use_words(op, p[0], p[2], USE_WRITE) && use_words(op, p[1], p[2], 0);
 }
 
 static bool uses_sum(struct op *op, const uint64_t *p)
 {
-    return use_words(op, p[0], p[1]) && use_words(op, p[2], 2);
+    return use_words(op, p[0], p[1], 0) && use_words(op, p[2], 2, USE_WRITE);
 }
 
 static bool uses_check(struct op *op, const uint64_t *p)
 {
-    return use_words(op, p[0], p[2]) && use_words(op, p[3], 2);
+    return use_words(op, p[0], p[2], 0) && use_words(op, p[3], 2, USE_WRITE);
 }
 
 static bool uses_none(struct op *op, const uint64_t *p)
@@ -116,6 +116,11 @@ const struct kernel *kernel_find(const char *name)
         if (!strcmp(kernels[i].name, name))
             return &kernels[i];
     return NULL;
+}
+
+const struct kernel *kernel_at(size_t index)
+{
+    return index < sizeof(kernels) / sizeof(*kernels) ? &kernels[index] : NULL;
 }
 
 /* --- launch
@@ -200,8 +205,8 @@ CUresult sim_launch(CUfunction handle, const unsigned dims[7], CUstream stream_h
         dims[6] > 101376)
         return CUDA_ERROR_INVALID_VALUE;
     sim_enter();
-    function = handle_object(handle, HANDLE_FUNCTION);
     stream = stream_get_locked(stream_handle, &result);
+    function = stream ? function_get_locked(handle, stream->ctx) : NULL;
     if (stream && (!function || module_ctx(function->module) != stream->ctx))
         result = CUDA_ERROR_INVALID_HANDLE;
     if (result == CUDA_SUCCESS)

@@ -12,8 +12,7 @@ static size_t charged(size_t bytes)
     return (bytes + SIM_ALIGNMENT - 1) / SIM_ALIGNMENT * SIM_ALIGNMENT;
 }
 
-static CUresult alloc_locked(struct ctx *ctx, CUdeviceptr *out, size_t bytes, const char *made_by,
-                             struct range **made)
+static CUresult alloc_locked(struct ctx *ctx, CUdeviceptr *out, size_t bytes, const char *made_by)
 {
     struct device *device = ctx->device;
     struct range *range;
@@ -27,17 +26,15 @@ static CUresult alloc_locked(struct ctx *ctx, CUdeviceptr *out, size_t bytes, co
     result = device_take_locked(device, charged(bytes));
     if (result != CUDA_SUCCESS)
         return result;
-    base = window_take_locked(device, bytes);
+    base = window_take_locked(&device->space, bytes, 0);
     if (!base) {
         device_give_locked(device, charged(bytes));
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     range = range_new_locked(RANGE_DEVICE, ctx, base, bytes,
-                             device->shadow + (base - device->window), made_by);
+                             device->space.shadow + (base - device->space.base), made_by);
     memset(range->cpu, 0xdb, bytes < POISON_BYTES ? bytes : POISON_BYTES);
     *out = base;
-    if (made)
-        *made = range;
     return CUDA_SUCCESS;
 }
 
@@ -50,7 +47,7 @@ CUresult sim_mem_alloc(CUdeviceptr *out, size_t bytes)
     if (sim_null())
         return null_alloc(out, bytes);
     sim_enter();
-    result = alloc_locked(ctx_current(), out, bytes, "cuMemAlloc", NULL);
+    result = alloc_locked(ctx_current(), out, bytes, "cuMemAlloc");
     sim_leave();
     return result;
 }
@@ -69,7 +66,7 @@ CUresult sim_mem_alloc_pitch(CUdeviceptr *out, size_t *pitch, size_t width, size
         result = null_alloc(out, row * height);
     } else {
         sim_enter();
-        result = alloc_locked(ctx_current(), out, row * height, "cuMemAllocPitch", NULL);
+        result = alloc_locked(ctx_current(), out, row * height, "cuMemAllocPitch");
         sim_leave();
     }
     if (result == CUDA_SUCCESS)
@@ -95,23 +92,21 @@ CUresult sim_mem_alloc_managed(CUdeviceptr *out, size_t bytes, unsigned flags)
     return CUDA_SUCCESS;
 }
 
-/* What cuMemFree and its like accept: the first address of a live block that no free is under way
- * for. */
-static struct range *freeable_locked(CUdeviceptr address)
+struct range *block_freeable_locked(CUdeviceptr address)
 {
     struct range *range = range_find_locked(address);
 
     if (!range || range->node.base != address || range->freeing ||
-        (range->kind != RANGE_DEVICE && range->kind != RANGE_MANAGED))
+        (range->kind != RANGE_DEVICE && range->kind != RANGE_MANAGED && !range->pool))
         return NULL;
     return range;
 }
 
-static void end_of_block_locked(struct range *range, const char *by)
+void block_end_locked(struct range *range, const char *by)
 {
     if (range->in_flight)
-        report_illegal("%s: d%u is still used by %u enqueued operations", by, range->serial,
-                       range->in_flight);
+        report_illegal("%s: %c%u is still used by %u enqueued operations", by,
+                       range_is_host(range) ? 'h' : 'd', range->serial, range->in_flight);
     range_end_locked(range);
 }
 
@@ -119,120 +114,30 @@ CUresult sim_mem_free(CUdeviceptr address)
 {
     struct range *range;
     struct ctx *owner = NULL;
+    uint64_t id = 0;
 
     if (!address)
         return CUDA_SUCCESS;
     if (sim_null() && null_owns(address))
         return null_free(address);
     sim_enter();
-    range = freeable_locked(address);
+    range = block_freeable_locked(address);
     if (range) {
         range->freeing = true; /* a second free meanwhile is refused */
         owner = range->ctx;
+        id = range->id;
     }
     /* Source: cuMemFree: no implicit synchronisation for memory from cuMemAllocAsync. */
-    if (range && !range->stream_ordered) {
+    if (range && !range->pool) {
         sim_leave();
         ctx_wait(owner);
         sim_enter();
-        range = range_find_locked(address);
-        if (range && (range->node.base != address || !range->freeing))
-            range = NULL; /* the context went meanwhile, and the block with it */
+        range = range_by_id_locked(address, id); /* the context may have gone, with the block */
     }
     if (range)
-        end_of_block_locked(range, "cuMemFree");
+        block_end_locked(range, "cuMemFree");
     sim_leave();
     return owner ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-/* --- stream-ordered: a default pool that keeps nothing ------------------------------------------
- */
-
-CUresult sim_mem_alloc_async(CUdeviceptr *out, size_t bytes, CUmemoryPool pool, CUstream handle)
-{
-    struct stream *stream;
-    struct range *range = NULL;
-    CUresult result;
-    bool captured;
-
-    if (!out || (pool && !handle_object(pool, HANDLE_POOL)))
-        return CUDA_ERROR_INVALID_VALUE;
-    sim_enter();
-    stream = stream_get_locked(handle, &result);
-    if (stream)
-        result = capture_admit_locked(stream, &captured);
-    if (!stream || result != CUDA_SUCCESS) {
-        sim_leave();
-        return result;
-    }
-    if (captured) { /* an address of the graph's own: nothing is behind it, as nothing runs */
-        *out = bytes && bytes <= stream->ctx->device->total
-                   ? window_take_locked(stream->ctx->device, bytes)
-                   : 0;
-        sim_leave();
-        return *out ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-    }
-    result = alloc_locked(stream->ctx, out, bytes, "cuMemAllocAsync", &range);
-    if (result == CUDA_ERROR_OUT_OF_MEMORY) {
-        /* Frees under way come back first: the pool waits for them before it gives up. */
-        sim_leave();
-        ctx_wait(stream->ctx);
-        sim_enter();
-        result = alloc_locked(stream->ctx, out, bytes, "cuMemAllocAsync", &range);
-    }
-    if (range)
-        range->stream_ordered = true;
-    sim_leave();
-    return result;
-}
-
-struct free_op {
-    struct op op;
-    CUdeviceptr address;
-    uint64_t id;
-};
-
-static void free_done(struct op *op)
-{
-    const struct free_op *fop = (const struct free_op *)op;
-    struct range *range = range_by_id_locked(fop->address, fop->id);
-
-    if (range)
-        end_of_block_locked(range, "cuMemFreeAsync");
-}
-
-CUresult sim_mem_free_async(CUdeviceptr address, CUstream handle)
-{
-    struct stream *stream;
-    struct range *range;
-    struct free_op *op;
-    CUresult result;
-
-    if (!address)
-        return CUDA_SUCCESS;
-    if (sim_null() && null_owns(address))
-        return null_free(address);
-    sim_enter();
-    stream = stream_get_locked(handle, &result);
-    range = freeable_locked(address);
-    if (stream && stream->capture && !range && range_is_window(address)) {
-        bool captured;
-
-        result = capture_admit_locked(stream, &captured); /* of the graph's own */
-    } else if (stream && !range) {
-        result = CUDA_ERROR_INVALID_VALUE;
-    } else if (stream) {
-        op = op_new(sizeof(*op), "cuMemFreeAsync", NULL);
-        op->address = address;
-        op->id = range->id;
-        op->op.done = free_done;
-        range->freeing = true;
-        result = engine_submit_locked(stream, &op->op, false);
-        if (result != CUDA_SUCCESS && (range = range_find_locked(address)))
-            range->freeing = false;
-    }
-    sim_leave();
-    return result;
 }
 
 CUresult sim_mem_get_info(size_t *free_bytes, size_t *total)

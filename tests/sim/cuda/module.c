@@ -11,6 +11,7 @@ struct module {
     void *handle;
     struct ctx *ctx;
     struct module *next;
+    const void *library; /* whose it is, or NULL */
     char *text;
     struct function *functions;
 };
@@ -26,7 +27,7 @@ struct ctx *module_ctx(const struct module *module)
 
 /* PTX is text that starts, after blanks and comments, with a directive. Anything else is a binary,
  * for a card that this is not. */
-static CUresult check_image(const char *image)
+CUresult module_check_image(const char *image)
 {
     if (!memcmp(image,
                 "\x7f"
@@ -38,31 +39,53 @@ static CUresult check_image(const char *image)
                                                                  : CUDA_ERROR_INVALID_PTX;
 }
 
+static struct module *module_new_locked(struct ctx *ctx, const char *text)
+{
+    struct module *module = calloc(1, sizeof(*module));
+
+    module->ctx = ctx;
+    module->text = strdup(text);
+    module->handle = handle_new_locked(HANDLE_MODULE, module);
+    module->next = ctx->modules;
+    ctx->modules = module;
+    return module;
+}
+
+struct module *module_of_library_locked(struct ctx *ctx, const void *library, const char *text)
+{
+    struct module *module = ctx->modules;
+
+    while (module && module->library != library)
+        module = module->next;
+    if (!module) {
+        module = module_new_locked(ctx, text);
+        module->library = library;
+    }
+    return module;
+}
+
+void *module_handle(const struct module *module)
+{
+    return module->handle;
+}
+
 CUresult sim_module_load_data(CUmodule *out, const void *image)
 {
-    struct ctx *ctx = ctx_current();
-    struct module *module;
     CUresult result;
 
     if (!out || !image)
         return CUDA_ERROR_INVALID_VALUE;
-    result = check_image(image);
+    result = module_check_image(image);
     if (result != CUDA_SUCCESS)
         return result;
-    module = calloc(1, sizeof(*module));
-    module->ctx = ctx;
-    module->text = strdup(image);
     sim_enter();
-    module->handle = handle_new_locked(HANDLE_MODULE, module);
-    module->next = ctx->modules;
-    ctx->modules = module;
-    *out = module->handle;
+    *out = module_new_locked(ctx_current(), image)->handle;
     sim_leave();
     return CUDA_SUCCESS;
 }
 
 /* A file as text, with a zero after it; NULL when it cannot be read. */
-static char *read_file(const char *path)
+char *module_read_file(const char *path)
 {
     FILE *file = fopen(path, "rbe");
     size_t length = 0, room = 1 << 16;
@@ -88,7 +111,7 @@ CUresult sim_module_load(CUmodule *out, const char *path)
 
     if (!out || !path)
         return CUDA_ERROR_INVALID_VALUE;
-    text = read_file(path);
+    text = module_read_file(path);
     if (!text)
         return CUDA_ERROR_FILE_NOT_FOUND;
     result = sim_module_load_data(out, text);
@@ -121,6 +144,18 @@ void module_release_locked(struct ctx *ctx)
         end_locked(ctx->modules);
 }
 
+void module_drop_library_locked(const void *library)
+{
+    for (struct ctx *ctx = ctx_all_locked(); ctx; ctx = ctx->next) {
+        struct module *module = ctx->modules;
+
+        while (module && module->library != library)
+            module = module->next;
+        if (module)
+            end_locked(module);
+    }
+}
+
 CUresult sim_module_unload(CUmodule handle)
 {
     struct module *module;
@@ -133,7 +168,7 @@ CUresult sim_module_unload(CUmodule handle)
     return module ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
-static bool has_entry(const char *text, const char *name)
+bool module_has_entry(const char *text, const char *name)
 {
     size_t length = strlen(name);
 
@@ -147,12 +182,12 @@ static bool has_entry(const char *text, const char *name)
     return false;
 }
 
-static struct function *function_locked(struct module *module, const char *name)
+struct function *module_function_locked(struct module *module, const char *name)
 {
     const struct kernel *kernel = kernel_find(name);
     struct function *function;
 
-    if (!kernel || !has_entry(module->text, name))
+    if (!kernel || !module_has_entry(module->text, name))
         return NULL;
     for (function = module->functions; function; function = function->next)
         if (function->kernel == kernel)
@@ -176,7 +211,7 @@ CUresult sim_module_get_function(CUfunction *out, CUmodule handle, const char *n
     sim_enter();
     module = handle_object(handle, HANDLE_MODULE);
     if (module)
-        function = function_locked(module, name);
+        function = module_function_locked(module, name);
     if (function)
         *out = function->handle;
     sim_leave();
@@ -202,16 +237,21 @@ CUresult sim_module_get_loading_mode(CUmoduleLoadingMode *mode)
 /* --- functions
  * ------------------------------------------------------------------------------------- */
 
-CUresult sim_func_get_attribute(int *value, CUfunction_attribute attribute, CUfunction handle)
+CUresult function_attribute(int *value, CUfunction_attribute attribute)
 {
     static const int values[] = {1024, 0, 0, 0, 16, 64, 86, 0, 49152, -1, 0, 0, 0, 0, 0, 0};
 
     if (!value || (unsigned)attribute >= sizeof(values) / sizeof(*values))
         return CUDA_ERROR_INVALID_VALUE;
-    if (!handle_object(handle, HANDLE_FUNCTION))
-        return CUDA_ERROR_INVALID_HANDLE;
     *value = values[attribute];
     return CUDA_SUCCESS;
+}
+
+CUresult sim_func_get_attribute(int *value, CUfunction_attribute attribute, CUfunction handle)
+{
+    if (!handle_object(handle, HANDLE_FUNCTION))
+        return CUDA_ERROR_INVALID_HANDLE;
+    return function_attribute(value, attribute);
 }
 
 CUresult sim_func_set_attribute(CUfunction handle, CUfunction_attribute attribute, int value)
@@ -318,7 +358,7 @@ CUresult sim_link_add_data(CUlinkState handle, CUjitInputType type, const void *
         return CUDA_ERROR_NO_BINARY_FOR_GPU;
     copy = calloc(1, size + 4);
     memcpy(copy, data, size);
-    result = check_image(copy);
+    result = module_check_image(copy);
     if (result == CUDA_SUCCESS) {
         size_t length = strlen(copy);
 
@@ -340,7 +380,7 @@ CUresult sim_link_add_file(CUlinkState handle, CUjitInputType type, const char *
 
     if (!path)
         return CUDA_ERROR_INVALID_VALUE;
-    text = read_file(path);
+    text = module_read_file(path);
     if (!text)
         return CUDA_ERROR_FILE_NOT_FOUND;
     result = sim_link_add_data(handle, type, text, strlen(text) + 1);

@@ -1,6 +1,8 @@
 /* query.c: what is at an address: pointer attributes, and memory for other processes (IPC). */
 #include "engine.h"
 #include "impl.h"
+#include "pool.h"
+#include "vmm.h"
 
 #define ATTRIBUTE_FIRST CU_POINTER_ATTRIBUTE_CONTEXT
 #define ATTRIBUTE_LAST  CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE
@@ -46,7 +48,18 @@ static CUresult device_pointer_locked(const struct range *range, uint64_t addres
     } else {
         *value = address;
     }
-    return range_reachable_locked(range, ctx) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return range_reachable_locked(range, ctx, false) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* What the current context's device may do with it. */
+static uint64_t access_of(const struct range *range)
+{
+    const struct ctx *ctx = ctx_current();
+
+    if (!ctx || !range_reachable_locked(range, ctx, false))
+        return CU_MEM_ACCESS_FLAGS_PROT_NONE;
+    return range_reachable_locked(range, ctx, true) ? ACCESS_READ_WRITE
+                                                    : CU_MEM_ACCESS_FLAGS_PROT_READ;
 }
 
 static CUresult attribute_locked(const struct range *range, CUpointer_attribute attribute,
@@ -57,7 +70,8 @@ static CUresult attribute_locked(const struct range *range, CUpointer_attribute 
     *value = 0;
     switch (attribute) {
     case CU_POINTER_ATTRIBUTE_CONTEXT:
-        *value = (uintptr_t)range->ctx->handle;
+        /* A pool's and a mapping's memory belongs to no context. */
+        *value = range->ctx && !range->pool ? (uintptr_t)range->ctx->handle : 0;
         break;
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
         *value = is_host ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
@@ -65,7 +79,8 @@ static CUresult attribute_locked(const struct range *range, CUpointer_attribute 
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
         return device_pointer_locked(range, address, value);
     case CU_POINTER_ATTRIBUTE_HOST_POINTER:
-        if (range->kind == RANGE_DEVICE)
+        if (range->kind == RANGE_DEVICE ||
+            (range->kind == RANGE_MAPPED && !mapping_admits_host(range->mapping)))
             return CUDA_ERROR_INVALID_VALUE;
         *value = range->kind == RANGE_ALIAS ? other_side(range, address) : address;
         break;
@@ -82,12 +97,12 @@ static CUresult attribute_locked(const struct range *range, CUpointer_attribute 
         *value = range->kind == RANGE_MANAGED;
         break;
     case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
-        *value = (uint64_t)range->ctx->device->ordinal;
+        *value = (uint64_t)(range->device ? range->device->ordinal : CU_DEVICE_CPU);
         break;
     case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
-        *value = range->kind == RANGE_DEVICE && !range->stream_ordered;
+        *value = range->kind == RANGE_DEVICE && !range->pool;
         break;
-    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR: /* of the whole reservation: vmm_range_locked */
     case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
         *value = range->node.base;
         break;
@@ -99,14 +114,41 @@ static CUresult attribute_locked(const struct range *range, CUpointer_attribute 
         *value = 1;
         break;
     case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
-        *value = ACCESS_READ_WRITE;
+        *value = range->pool || range->kind == RANGE_MAPPED ? access_of(range) : ACCESS_READ_WRITE;
+        break;
+    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+        *value = range->kind == RANGE_MAPPED ? mapping_handle_types(range->mapping) : 0;
         break;
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
-        *value = range->stream_ordered ? (uintptr_t)range->ctx->device->pool : 0;
+        *value = range->pool ? (uintptr_t)range->pool->handle : 0;
         break;
-    default: /* handle types, RDMA, decompression: none */
+    default: /* RDMA, decompression: none */
         break;
     }
+    return CUDA_SUCCESS;
+}
+
+/* RANGE_START_ADDR and RANGE_SIZE are those "of the mappable address range ... (e.g. from
+ * cuMemAddressReserve)", and MAPPED tells whether anything is there: these three have answers for
+ * reserved addresses that nothing is mapped to. */
+static CUresult answer_locked(CUpointer_attribute attribute, uint64_t address, uint64_t *value)
+{
+    const struct range *range = range_find_locked(address);
+    uint64_t base, size;
+
+    if ((range && range->kind != RANGE_MAPPED) || !vmm_range_locked(address, &base, &size))
+        return range ? attribute_locked(range, attribute, address, value)
+                     : CUDA_ERROR_INVALID_VALUE;
+    if (attribute == CU_POINTER_ATTRIBUTE_RANGE_START_ADDR)
+        *value = base;
+    else if (attribute == CU_POINTER_ATTRIBUTE_RANGE_SIZE)
+        *value = size;
+    else if (range)
+        return attribute_locked(range, attribute, address, value);
+    else if (attribute == CU_POINTER_ATTRIBUTE_MAPPED)
+        *value = 0;
+    else
+        return CUDA_ERROR_INVALID_VALUE;
     return CUDA_SUCCESS;
 }
 
@@ -123,8 +165,7 @@ static void put(void *data, uint64_t value, size_t size)
 
 CUresult sim_pointer_get_attribute(void *data, CUpointer_attribute attribute, CUdeviceptr address)
 {
-    const struct range *range;
-    CUresult result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result;
     uint64_t value;
 
     if (!data || !known(attribute))
@@ -132,9 +173,7 @@ CUresult sim_pointer_get_attribute(void *data, CUpointer_attribute attribute, CU
     if (sim_null() && null_owns(address))
         return null_attribute(data, attribute, address);
     sim_enter();
-    range = range_find_locked(address);
-    if (range)
-        result = attribute_locked(range, attribute, address, &value);
+    result = answer_locked(attribute, address, &value);
     if (result == CUDA_SUCCESS)
         put(data, value, attribute_size(attribute));
     sim_leave();
@@ -146,7 +185,7 @@ CUresult sim_pointer_get_attribute(void *data, CUpointer_attribute attribute, CU
 CUresult sim_pointer_get_attributes(unsigned count, CUpointer_attribute *attributes, void **data,
                                     CUdeviceptr address)
 {
-    const struct range *range;
+    bool known_to_the_driver;
 
     if (!count || !attributes || !data)
         return CUDA_ERROR_INVALID_VALUE;
@@ -158,13 +197,13 @@ CUresult sim_pointer_get_attributes(unsigned count, CUpointer_attribute *attribu
     if (sim_null() && null_owns(address))
         return CUDA_SUCCESS;
     sim_enter();
-    range = range_find_locked(address);
+    known_to_the_driver = range_find_locked(address);
     for (unsigned i = 0; i < count; i++) {
         uint64_t value =
             attributes[i] == CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL ? (uint64_t)CU_DEVICE_INVALID : 0;
 
-        if (range && attribute_locked(range, attributes[i], address, &value) != CUDA_SUCCESS)
-            value = 0;
+        if (answer_locked(attributes[i], address, &value) != CUDA_SUCCESS)
+            value = known_to_the_driver ? 0 : value;
         put(data[i], value, attribute_size(attributes[i]));
     }
     sim_leave();
@@ -200,7 +239,7 @@ CUresult sim_ipc_get_mem_handle(CUipcMemHandle *out, CUdeviceptr address)
         return CUDA_ERROR_INVALID_VALUE;
     sim_enter();
     range = range_find_locked(address);
-    can = range && range->kind == RANGE_DEVICE && !range->stream_ordered;
+    can = range && range->kind == RANGE_DEVICE && !range->pool;
     if (can) {
         memset(out, 0, sizeof(*out));
         memcpy(out->reserved, &range->id, sizeof(range->id));

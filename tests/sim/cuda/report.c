@@ -1,14 +1,13 @@
 /* report.c: what the host did wrong: illegal uses at once, leaks at exit; nothing when all is well.
  * Into SIMCUDA_REPORT (a file, made only when there is something to say) or stderr. */
-#include "memory.h"
+#include "vmm.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void say(const char *format, ...)
+void report_line(const char *format, ...)
 {
     char line[512] = "simcuda: ";
     va_list arguments;
@@ -38,7 +37,7 @@ void report_illegal(const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    say("illegal use: %s", text);
+    report_line("illegal use: %s", text);
     if (sim_settings.abort_on_illegal)
         abort();
 }
@@ -54,17 +53,18 @@ void report_leaks_locked(void)
         if (!atomic_load(&ctx->alive))
             continue;
         if (!ctx->primary)
-            say("leak: context c%u on device %d", handle_slot(ctx->handle)->serial,
-                ctx->device->ordinal);
+            report_line("leak: context c%u on device %d", handle_slot(ctx->handle)->serial,
+                        ctx->device->ordinal);
         for (const struct range *range = ctx->ranges; range; range = range->next) {
             if (range->kind != RANGE_DEVICE)
                 continue;
             bytes += range->node.size;
             if (blocks++ < LEAK_LINES)
-                say("leak: d%u: %zu bytes on device %d, by %s", range->serial, range->node.size,
-                    ctx->device->ordinal, range->made_by);
+                report_line("leak: d%u: %zu bytes on device %d, by %s", range->serial,
+                            range->node.size, range->device->ordinal, range->made_by);
         }
     }
+    vmm_leaks_locked(&blocks, &bytes, LEAK_LINES);
     if (blocks)
-        say("leaks: %u blocks, %llu bytes", blocks, bytes);
+        report_line("leaks: %u blocks, %llu bytes", blocks, bytes);
 }

@@ -35,7 +35,8 @@ static CUresult submit_locked(struct stream *stream, CUdeviceptr to, const struc
     struct set_op *set;
     bool wait;
 
-    if (!range || bytes > range_end(range) - to || !range_reachable_locked(range, stream->ctx))
+    if (!range ||
+        range_fault_locked(range, to, bytes, stream->ctx, USE_KERNEL | USE_WRITE, UINT64_MAX))
         return CUDA_ERROR_INVALID_VALUE;
     if (mode == COPY_SYNC && stream->capture) {
         stream->capture->status = CU_STREAM_CAPTURE_STATUS_INVALIDATED;
@@ -48,7 +49,7 @@ static CUresult submit_locked(struct stream *stream, CUdeviceptr to, const struc
     set->height = what->height;
     set->element = what->element;
     set->value = what->value;
-    op_use_locked(&set->op, to, bytes, false);
+    op_use_locked(&set->op, to, bytes, USE_WRITE);
     return engine_submit_locked(stream, &set->op, wait);
 }
 

@@ -86,6 +86,10 @@ enum handle_kind {
     HANDLE_ARRAY,
     HANDLE_GRAPH,
     HANDLE_POOL,
+    HANDLE_GRAPH_EXEC,
+    HANDLE_PHYSICAL,
+    HANDLE_LIBRARY,
+    HANDLE_KERNEL,
     HANDLE_KINDS
 };
 /* What a host holds: an address in a table whose slots are never used twice. */
@@ -101,25 +105,38 @@ void *handle_object(const void *handle, enum handle_kind kind);
 /* The handle's slot, destroyed or not, or NULL. */
 const struct handle *handle_slot(const void *handle);
 
+/* First in an object that only a handle refers to: a leak checker does not look into the table. */
+struct listed {
+    struct listed *next, **link;
+};
+void listed_add_locked(struct listed *object);
+void listed_remove_locked(struct listed *object);
+
 /* --- devices (device.c) --------------------------------------------------------------------- */
 
 struct ctx;
+struct pool;
+/* Numbers that are handed out in ranges: device addresses, or places in physical memory. */
+struct space {
+    uint64_t base; /* of device addresses: PROT_NONE, the CPU faults there */
+    size_t bytes;
+    uint64_t top;       /* from here on nothing was ever handed out */
+    char *shadow;       /* the memory behind: base + n is stored at shadow + n */
+    struct node *holes; /* what was given back */
+    uint64_t last_hole;
+};
 struct device {
     int ordinal;
-    size_t total, used;  /* bytes; used counts whole units of SIM_ALIGNMENT */
-    uint64_t window;     /* first device address */
-    size_t window_bytes; /* PROT_NONE: the CPU faults there */
-    uint64_t window_top; /* addresses from here on were never handed out */
-    char *shadow;        /* the memory behind: window + n is stored at shadow + n */
-    struct node *holes;  /* freed address ranges */
-    uint64_t last_hole;
+    size_t total, used; /* bytes; used counts whole units of SIM_ALIGNMENT */
+    struct space space;
     struct ctx *primary; /* one for the life of the process, alive or not */
     unsigned primary_users, primary_flags;
-    CUmemoryPool pool;
+    struct pool *default_pool, *pool; /* pool: the current one */
 };
 extern struct device sim_devices[SIM_MAX_DEVICES];
 struct device *device_get(CUdevice ordinal); /* NULL for no such device */
 void device_start(void);
+void *device_reserve(size_t bytes, int protection); /* of address space, with nothing in it */
 CUresult device_take_locked(struct device *device, size_t bytes); /* accounts, or OUT_OF_MEMORY */
 void device_give_locked(struct device *device, size_t bytes);
 
@@ -166,6 +183,7 @@ void ctx_wait_all(void);
 /* An illegal use of memory: reported at once, counted, and fatal with SIMCUDA_ILLEGAL=abort. */
 void report_illegal(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void report_leaks_locked(void);
+void report_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 void fault_start(void);
 bool fault_any(void);

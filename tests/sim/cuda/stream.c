@@ -1,6 +1,7 @@
 /* stream.c: streams and host functions. */
 #include "engine.h"
 #include "impl.h"
+#include "pool.h"
 
 #include <stdlib.h>
 
@@ -121,6 +122,7 @@ CUresult sim_stream_synchronize(CUstream handle)
              other = other->next)
             if (!(other->flags & CU_STREAM_NON_BLOCKING))
                 engine_wait_locked(other, other->enqueued);
+        pool_synchronised_locked();
         result = atomic_load(&ctx->sticky);
     }
     sim_leave();

@@ -1,6 +1,7 @@
-/* window.c: device address space. Freed ranges are joined; a new block takes a freed range or a
- * fresh one by the roll of the dice, so that both a stale record of a reused address and a use
- * after free of one that is not reused come to light. */
+/* window.c: what is handed out of a space: device addresses, places in physical memory. Freed
+ * ranges are joined; a new block takes a freed range or a fresh one by the roll of the dice, so
+ * that both a stale record of a reused address and a use after free of one that is not reused come
+ * to light. */
 #include "memory.h"
 
 #include <stdlib.h>
@@ -11,74 +12,96 @@ static size_t rounded(size_t bytes)
     return (bytes + SIM_ALIGNMENT - 1) / SIM_ALIGNMENT * SIM_ALIGNMENT;
 }
 
-static void hole_add(struct device *device, uint64_t base, size_t size)
+static void hole_add(struct space *space, uint64_t base, size_t size)
 {
-    struct node *before = tree_floor(device->holes, base),
-                *after = tree_ceiling(device->holes, base);
+    struct node *before = tree_floor(space->holes, base), *after = tree_ceiling(space->holes, base);
 
     if (before && before->base + before->size == base) {
         base = before->base;
         size += before->size;
-        tree_remove(&device->holes, before);
+        tree_remove(&space->holes, before);
         free(before);
     }
     if (after && base + size == after->base) {
         size += after->size;
-        tree_remove(&device->holes, after);
+        tree_remove(&space->holes, after);
         free(after);
     }
     after = calloc(1, sizeof(*after));
     after->base = base;
     after->size = size;
-    tree_insert(&device->holes, after, sim_random_locked());
+    tree_insert(&space->holes, after, sim_random_locked());
 }
 
-static uint64_t hole_cut(struct device *device, struct node *hole, size_t size)
+static uint64_t hole_cut(struct space *space, struct node *hole, size_t size)
 {
     uint64_t base = hole->base;
 
-    tree_remove(&device->holes, hole);
+    tree_remove(&space->holes, hole);
     if (hole->size > size) {
         hole->base += size;
         hole->size -= size;
-        tree_insert(&device->holes, hole, sim_random_locked());
+        tree_insert(&space->holes, hole, sim_random_locked());
     } else {
         free(hole);
     }
     return base;
 }
 
-static uint64_t reuse(struct device *device, size_t size, bool thoroughly)
+static uint64_t reuse(struct space *space, size_t size, bool thoroughly)
 {
-    struct node *hole = tree_floor(device->holes, device->last_hole);
+    struct node *hole = tree_floor(space->holes, space->last_hole);
 
     if (hole && hole->size >= size)
-        return hole_cut(device, hole, size);
-    for (hole = thoroughly ? tree_ceiling(device->holes, 0) : NULL; hole;
-         hole = tree_ceiling(device->holes, hole->base + 1))
+        return hole_cut(space, hole, size);
+    for (hole = thoroughly ? tree_ceiling(space->holes, 0) : NULL; hole;
+         hole = tree_ceiling(space->holes, hole->base + 1))
         if (hole->size >= size)
-            return hole_cut(device, hole, size);
+            return hole_cut(space, hole, size);
     return 0;
 }
 
-uint64_t window_take_locked(struct device *device, size_t bytes)
+static uint64_t take(struct space *space, size_t bytes)
 {
-    uint64_t base = 0, end = device->window + device->window_bytes;
+    uint64_t base = 0, end = space->base + space->bytes;
 
-    bytes = rounded(bytes);
     if (sim_random_locked() & 1)
-        base = reuse(device, bytes, false);
-    if (!base && bytes <= end - device->window_top) {
-        base = device->window_top;
-        device->window_top += bytes;
+        base = reuse(space, bytes, false);
+    if (!base && bytes <= end - space->top) {
+        base = space->top;
+        space->top += bytes;
     }
-    return base ? base : reuse(device, bytes, true);
+    return base ? base : reuse(space, bytes, true);
 }
 
-void window_give_locked(struct device *device, uint64_t base, size_t bytes)
+uint64_t window_take_locked(struct space *space, size_t bytes, size_t alignment)
+{
+    uint64_t base, first;
+
+    bytes = rounded(bytes);
+    if (alignment <= SIM_ALIGNMENT)
+        return take(space, bytes);
+    base = bytes + alignment > bytes ? take(space, bytes + alignment) : 0;
+    if (!base)
+        return 0;
+    first = (base + alignment - 1) / alignment * alignment;
+    if (first > base)
+        hole_add(space, base, first - base);
+    if (base + alignment > first)
+        hole_add(space, first + bytes, base + alignment - first);
+    return first;
+}
+
+void window_give_locked(struct space *space, uint64_t base, size_t bytes)
+{
+    hole_add(space, base, rounded(bytes));
+    space->last_hole = base;
+}
+
+void window_poison_locked(struct space *space, uint64_t base, size_t bytes)
 {
     static const size_t page = 4096;
-    char *from = device->shadow + (base - device->window), *to;
+    char *from = space->shadow + (base - space->base), *to;
 
     bytes = rounded(bytes);
     to = from + bytes;
@@ -93,6 +116,4 @@ void window_give_locked(struct device *device, uint64_t base, size_t bytes)
         memset(last, 0xdd, (size_t)(to - last));
         madvise(first, (size_t)(last - first), MADV_DONTNEED);
     }
-    hole_add(device, base, bytes);
-    device->last_hole = base;
 }

@@ -148,6 +148,11 @@
 #define CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED ((CUdevice_attribute)115)
 #define CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID ((CUdevice_attribute)134)
 #define CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED ((CUdevice_attribute)141)
+#define CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED ((CUdevice_attribute)103)
+#define CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES ((CUdevice_attribute)119)
+#define CU_DEVICE_ATTRIBUTE_HOST_NUMA_MEMORY_POOLS_SUPPORTED ((CUdevice_attribute)142)
+#define CU_DEVICE_ATTRIBUTE_HOST_MEMORY_POOLS_SUPPORTED ((CUdevice_attribute)144)
+#define CU_DEVICE_ATTRIBUTE_HOST_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED ((CUdevice_attribute)145)
 
 /* Other constants */
 #define CU_CTX_SCHED_AUTO          0x00
@@ -238,6 +243,9 @@ typedef enum CUmoduleLoadingMode_enum {
     CU_MODULE_EAGER_LOADING = 1, CU_MODULE_LAZY_LOADING = 2
 } CUmoduleLoadingMode;
 typedef enum CUoutput_mode_enum { CU_OUT_KEY_VALUE_PAIR = 0, CU_OUT_CSV = 1 } CUoutput_mode;
+typedef enum CUlibraryOption_enum {
+    CU_LIBRARY_HOST_UNIVERSAL_FUNCTION_AND_DATA_TABLE = 0, CU_LIBRARY_BINARY_IS_PRESERVED = 1
+} CUlibraryOption;
 typedef enum CUlaunchAttributeID_enum {
     CU_LAUNCH_ATTRIBUTE_IGNORE = 0, CU_LAUNCH_ATTRIBUTE_COOPERATIVE = 2,
     CU_LAUNCH_ATTRIBUTE_PRIORITY = 8
@@ -247,7 +255,8 @@ typedef enum CUlaunchAttributeID_enum {
 typedef struct CUmod_st *CUmodule;
 typedef struct CUfunc_st *CUfunction;
 typedef struct CUlinkState_st *CUlinkState;
-typedef struct CUmemPoolHandle_st *CUmemoryPool;
+typedef struct CUlib_st *CUlibrary;
+typedef struct CUkern_st *CUkernel;
 typedef struct CUgreenCtx_st *CUgreenCtx;
 typedef struct CUexecAffinityParam_st CUexecAffinityParam;
 typedef struct CUctxCreateParams_st CUctxCreateParams;
@@ -341,6 +350,8 @@ typedef struct CUlaunchConfig_st {
     unsigned int numAttrs;
 } CUlaunchConfig;
 
+#include "tests/sim/include/cuda_memory.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -377,13 +388,21 @@ extern "C" {
 #define cuEventRecord SIM_PTSZ(cuEventRecord)
 #define cuEventRecordWithFlags SIM_PTSZ(cuEventRecordWithFlags)
 #define cuGetProcAddress cuGetProcAddress_v2
+#define cuGraphGetEdges cuGraphGetEdges_v2
+#define cuGraphInstantiate cuGraphInstantiateWithFlags
+#define cuGraphInstantiateWithParams SIM_PTSZ(cuGraphInstantiateWithParams)
+#define cuGraphLaunch SIM_PTSZ(cuGraphLaunch)
+#define cuGraphUpload SIM_PTSZ(cuGraphUpload)
 #define cuIpcOpenMemHandle cuIpcOpenMemHandle_v2
+#define cuGraphicsResourceSetMapFlags cuGraphicsResourceSetMapFlags_v2
+#define cuLaunchCooperativeKernel SIM_PTSZ(cuLaunchCooperativeKernel)
 #define cuLaunchHostFunc SIM_PTSZ(cuLaunchHostFunc)
 #define cuLaunchKernel SIM_PTSZ(cuLaunchKernel)
 #define cuLaunchKernelEx SIM_PTSZ(cuLaunchKernelEx)
 #define cuLinkAddData cuLinkAddData_v2
 #define cuLinkAddFile cuLinkAddFile_v2
 #define cuLinkCreate cuLinkCreate_v2
+#define cuMemAdvise cuMemAdvise_v2
 #define cuMemAlloc cuMemAlloc_v2
 #define cuMemAllocAsync SIM_PTSZ(cuMemAllocAsync)
 #define cuMemAllocFromPoolAsync SIM_PTSZ(cuMemAllocFromPoolAsync)
@@ -395,12 +414,14 @@ extern "C" {
 #define cuMemGetInfo cuMemGetInfo_v2
 #define cuMemHostGetDevicePointer cuMemHostGetDevicePointer_v2
 #define cuMemHostRegister cuMemHostRegister_v2
+#define cuMemPrefetchAsync SIM_PTSZ(cuMemPrefetchAsync_v2)
 #define cuMemcpy SIM_PTDS(cuMemcpy)
 #define cuMemcpy2D SIM_PTDS(cuMemcpy2D_v2)
 #define cuMemcpy2DAsync SIM_PTSZ(cuMemcpy2DAsync_v2)
 #define cuMemcpy2DUnaligned SIM_PTDS(cuMemcpy2DUnaligned_v2)
 #define cuMemcpy3D SIM_PTDS(cuMemcpy3D_v2)
 #define cuMemcpy3DAsync SIM_PTSZ(cuMemcpy3DAsync_v2)
+#define cuMemcpy3DBatchAsync SIM_PTSZ(cuMemcpy3DBatchAsync_v2)
 #define cuMemcpy3DPeer SIM_PTDS(cuMemcpy3DPeer)
 #define cuMemcpy3DPeerAsync SIM_PTSZ(cuMemcpy3DPeerAsync)
 #define cuMemcpyAsync SIM_PTSZ(cuMemcpyAsync)
@@ -408,6 +429,7 @@ extern "C" {
 #define cuMemcpyAtoD SIM_PTDS(cuMemcpyAtoD_v2)
 #define cuMemcpyAtoH SIM_PTDS(cuMemcpyAtoH_v2)
 #define cuMemcpyAtoHAsync SIM_PTSZ(cuMemcpyAtoHAsync_v2)
+#define cuMemcpyBatchAsync SIM_PTSZ(cuMemcpyBatchAsync_v2)
 #define cuMemcpyDtoA SIM_PTDS(cuMemcpyDtoA_v2)
 #define cuMemcpyDtoD SIM_PTDS(cuMemcpyDtoD_v2)
 #define cuMemcpyDtoDAsync SIM_PTSZ(cuMemcpyDtoDAsync_v2)

@@ -86,12 +86,21 @@ NVML_API nvmlReturn_t nvmlSystemGetDriverVersion(char *version, unsigned int len
     return result != NVML_SUCCESS ? result : nvml_give_text(version, length, "580.00");
 }
 
+/* That of the driver in this process; the newest where there is none. */
 NVML_API nvmlReturn_t nvmlSystemGetCudaDriverVersion_v2(int *version)
 {
-    if (!version)
-        return NVML_ERROR_INVALID_ARGUMENT;
-    *version = sim_driver_version;
-    return NVML_SUCCESS;
+    void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
+    CUresult (*ask)(int *) = NULL;
+
+    if (version)
+        *version = sim_driver_version;
+    if (driver)
+        ask = (CUresult(*)(int *))dlsym(driver, "cuDriverGetVersion");
+    if (version && ask)
+        ask(version);
+    if (driver)
+        dlclose(driver);
+    return version ? NVML_SUCCESS : NVML_ERROR_INVALID_ARGUMENT;
 }
 
 NVML_API nvmlReturn_t nvmlSystemGetCudaDriverVersion(int *version)

@@ -162,6 +162,103 @@ START_TEST(allocations_of_a_graph)
 }
 END_TEST
 
+START_TEST(the_graph_of_a_failed_capture)
+{
+    CUstreamCaptureStatus status;
+    CUgraph inside, graph, own;
+    CUstream stream;
+    size_t nodes;
+
+    start();
+    OK(cuGraphCreate(&own, 0));
+    OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    for (int i = 0; i < 2; i++) {
+        if (i)
+            OK(cuStreamBeginCaptureToGraph(stream, own, NULL, NULL, 0,
+                                           CU_STREAM_CAPTURE_MODE_RELAXED));
+        else
+            OK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+        OK(cuStreamGetCaptureInfo(stream, &status, NULL, &inside, NULL, NULL, NULL));
+        OK(cuGraphGetNodes(inside, NULL, &nodes));
+        IS(cuStreamSynchronize(stream), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+        IS(cuStreamEndCapture(stream, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+        ck_assert_ptr_null(graph);
+        /* Gone, unless it was the host's own. */
+        IS(cuGraphGetNodes(inside, NULL, &nodes), i ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
+    }
+    OK(cuGraphDestroy(own));
+}
+END_TEST
+
+/* Only the graph's own memory can be freed in a capture; other memory stays as it was. */
+START_TEST(frees_in_a_capture)
+{
+    CUstream stream, other;
+    CUgraph graph;
+    CUdeviceptr p, q, pooled;
+    size_t before;
+
+    start();
+    before = free_bytes();
+    OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));
+    p = alloc(MIB);
+    OK(cuMemAllocAsync(&pooled, MIB, other));
+    OK(cuStreamSynchronize(other));
+    OK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+    IS(cuMemFreeAsync(p, stream), CUDA_ERROR_INVALID_VALUE);
+    IS(cuMemFreeAsync(pooled, stream), CUDA_ERROR_INVALID_VALUE);
+    OK(cuMemAllocAsync(&q, MIB, stream));
+    IS(cuMemFreeAsync(q, other), CUDA_ERROR_INVALID_VALUE); /* the graph does not exist yet */
+    OK(cuStreamEndCapture(stream, &graph));
+    OK(cuGraphDestroy(graph));
+    OK(cuMemFreeAsync(q, other)); /* what a graph left behind */
+    IS(cuMemFreeAsync(q, other), CUDA_ERROR_INVALID_VALUE);
+    OK(cuMemFreeAsync(pooled, other));
+    OK(cuMemFree(p));
+    OK(cuCtxSynchronize());
+    ck_assert_uint_eq(free_bytes(), before);
+}
+END_TEST
+
+START_TEST(an_empty_graph_can_be_launched)
+{
+    CUDA_GRAPH_INSTANTIATE_PARAMS params = {.flags = 1};
+    CUgraphExec exec, second;
+    CUstream stream;
+    CUgraph graph;
+    CUdeviceptr p;
+    cuuint64_t flags;
+    size_t nodes = 7;
+
+    start();
+    p = alloc(4096);
+    OK(cuMemsetD32(p, 1, 1024));
+    OK(cuCtxSynchronize());
+    OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+    OK(fill(p, 2, 1024, stream));
+    OK(cuStreamEndCapture(stream, &graph));
+    OK(cuGraphGetNodes(graph, NULL, &nodes));
+    ck_assert_uint_eq(nodes, 0);
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    OK(cuGraphInstantiateWithParams(&second, graph, &params));
+    OK(cuGraphExecGetFlags(second, &flags));
+    ck_assert_uint_eq(flags, 1);
+    OK(cuGraphDestroy(graph));
+    IS(cuGraphInstantiate(&second, graph, 0), CUDA_ERROR_INVALID_VALUE);
+    OK(cuGraphUpload(exec, stream));
+    OK(cuGraphLaunch(exec, stream));
+    OK(cuStreamSynchronize(stream));
+    ck_assert_uint_eq(wrong_words(p, 1, 1024), 0); /* it has no content */
+    OK(cuGraphExecDestroy(second));
+    OK(cuGraphExecDestroy(exec));
+    IS(cuGraphLaunch(exec, stream), CUDA_ERROR_INVALID_VALUE);
+    IS(cuGraphExecDestroy(exec), CUDA_ERROR_INVALID_VALUE);
+    OK(cuMemFree(p));
+}
+END_TEST
+
 static TCase *cases(void)
 {
     TCase *tcase = tcase_create("capture");
@@ -171,6 +268,9 @@ static TCase *cases(void)
     tcase_add_loop_test(tcase, other_threads, 0, 5);
     tcase_add_test(tcase, waits_and_the_legacy_stream);
     tcase_add_test(tcase, allocations_of_a_graph);
+    tcase_add_test(tcase, the_graph_of_a_failed_capture);
+    tcase_add_test(tcase, frees_in_a_capture);
+    tcase_add_test(tcase, an_empty_graph_can_be_launched);
     return tcase;
 }
 

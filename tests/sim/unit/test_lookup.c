@@ -151,6 +151,34 @@ END_TEST
 /* --- the older drivers: this program again, with another library
  * -------------------------------------- */
 
+/* Memory of the host came to both in 12.2, by NUMA node, and in 13.0 without; the attributes that
+ * tell came later than the first. */
+static int look_at_host_memory(int driver)
+{
+    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                .location = {CU_MEM_LOCATION_TYPE_HOST_NUMA, 0}};
+    CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = prop.location};
+    CUresult expected = driver >= 12020 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    CUmemGenericAllocationHandle handle;
+    CUmemoryPool pool;
+    int value, wrong = cuInit(0) != CUDA_SUCCESS;
+
+    wrong += cuMemCreate(&handle, 2 * MIB, &prop, 0) != expected;
+    wrong += cuMemPoolCreate(&pool, &props) != expected;
+    prop.location.type = props.location.type = CU_MEM_LOCATION_TYPE_HOST;
+    wrong += cuMemCreate(&handle, 2 * MIB, &prop, 0) != CUDA_ERROR_INVALID_VALUE;
+    wrong += cuMemPoolCreate(&pool, &props) != CUDA_ERROR_INVALID_VALUE;
+    prop.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+    wrong += cuMemCreate(&handle, 2 * MIB, &prop, 0) != CUDA_SUCCESS;
+    for (int attribute = 141; attribute <= 145; attribute++)
+        wrong += cuDeviceGetAttribute(&value, (CUdevice_attribute)attribute, 0) !=
+                 CUDA_ERROR_INVALID_VALUE;
+    wrong += cuDeviceGetAttribute(&value, CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, 0) !=
+                 CUDA_SUCCESS ||
+             value != 1;
+    return wrong;
+}
+
 static int look_at_older_driver(int driver)
 {
     CUdriverProcAddressQueryResult status = CU_GET_PROC_ADDRESS_SUCCESS;
@@ -168,6 +196,7 @@ static int look_at_older_driver(int driver)
     wrong += look_up("cuStreamBeginCaptureToGraph", &function, driver, 0) != CUDA_ERROR_NOT_FOUND;
     if (driver >= 12000)
         wrong += look_up_v2("cuMemAlloc", &function, driver, 0, &status) != CUDA_SUCCESS;
+    wrong += look_at_host_memory(driver);
     return wrong;
 }
 

@@ -248,32 +248,6 @@ START_TEST(many_attributes_at_once)
 }
 END_TEST
 
-START_TEST(stream_ordered)
-{
-    CUdeviceptr p, q;
-    CUstream stream;
-    void *pool;
-    CUmemoryPool own;
-
-    setenv("SIMCUDA_VRAM", "4MiB", 1);
-    start();
-    OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
-    OK(cuMemAllocAsync(&p, 3 * MIB, stream));
-    OK(cuPointerGetAttribute(&pool, CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE, p));
-    OK(cuDeviceGetDefaultMemPool(&own, 0));
-    ck_assert_ptr_eq(pool, own);
-    OK(spin(20000, stream));
-    OK(cuMemFreeAsync(p, stream));
-    IS(cuMemFreeAsync(p, stream), CUDA_ERROR_INVALID_VALUE);
-    ck_assert_uint_eq(free_bytes(), MIB);     /* its turn has not come */
-    OK(cuMemAllocAsync(&q, 3 * MIB, stream)); /* waits for it */
-    OK(cuMemFree(q));
-    OK(cuStreamSynchronize(stream));
-    ck_assert_uint_eq(free_bytes(), 4 * MIB);
-    OK(cuStreamDestroy(stream));
-}
-END_TEST
-
 START_TEST(ipc)
 {
     CUipcMemHandle handle;
@@ -322,7 +296,6 @@ static TCase *cases(void)
     tcase_add_test(tcase, address_ranges);
     tcase_add_test(tcase, attributes_of_device_memory);
     tcase_add_test(tcase, many_attributes_at_once);
-    tcase_add_test(tcase, stream_ordered);
     tcase_add_test(tcase, ipc);
     tcase_add_test(tcase, managed_memory_is_everyones);
     return tcase;
