@@ -120,13 +120,20 @@ static struct pol_verdict decide(struct device *d, uint64_t bytes, struct pol_li
     return v;
 }
 
-/* The driver is out of memory: looks again at what is there and overflows if it may. */
+/* The driver is out of memory: what its pool keeps is given back first, since PyTorch's
+ * cudaMallocAsync backend never tries again by itself; then looks at what is there and overflows if
+ * it may. */
 static CUresult overflow(struct context *context, const struct alloc_request *request,
                          bool was_counted, struct alloc_result *result)
 {
     struct device *d = context->device;
     struct pol_limits limits;
 
+    if (!context_capturing() && device_trim_pool(d)) {
+        CUresult r = backing_device_alloc(context, request, 0, result);
+        if (r != CUDA_ERROR_OUT_OF_MEMORY)
+            return r;
+    }
     pthread_mutex_lock(&d->lock);
     limits = *device_limits(d, true);
     pthread_mutex_unlock(&d->lock);
@@ -147,6 +154,8 @@ CUresult core_alloc(const struct alloc_request *asked, struct alloc_result *resu
         return backing_device_ask(asked, result);
 
     struct device *d = context->device;
+    if (request.order && !atomic_load_explicit(&d->stream_ordered, memory_order_relaxed))
+        atomic_store(&d->stream_ordered, true);
     uint64_t reserved = 0;
     bool tried_host = false, exhausted = false;
     if (request.bytes >= atomic_load_explicit(&d->small_below, memory_order_relaxed)) {

@@ -15,8 +15,9 @@
 struct device {
     int ordinal; /* as the process counts, after CUDA_VISIBLE_DEVICES */
     CUdevice handle;
-    bool target;       /* target_gpu names it */
-    CUcontext primary; /* as cuDevicePrimaryCtxRetain last gave it; NULL if never */
+    bool target;                 /* target_gpu names it */
+    _Atomic bool stream_ordered; /* has an allocation been made in stream order? */
+    CUcontext primary;           /* as cuDevicePrimaryCtxRetain last gave it; NULL if never */
 
     _Atomic uint64_t small_below; /* smaller requests need no verdict: VRAM, if the driver has it */
 
@@ -47,6 +48,10 @@ struct device *device_known(int ordinal);
 /* The limits that hold now. Asks driver and system if the last poll is older than stats_ttl_ms, or
  * if `fresh`. The device's context must be current. With the device's lock held. */
 const struct pol_limits *device_limits(struct device *device, bool fresh);
+
+/* Has the device's current memory pool give back what it keeps for later. False if there was
+ * nothing to give, as when no allocation was ever made in stream order. */
+bool device_trim_pool(struct device *device);
 
 /* Reports: the VRAM that the host is told of, vram_limit applied. */
 uint64_t device_capped_total(const struct device *device, uint64_t total);

@@ -106,6 +106,26 @@ static void shrinking(void)
     MUST(cuStreamDestroy(stream));
 }
 
+/* A pool that keeps what is freed: a budget must not take that for somebody else's, and a
+ * synchronous allocation must be able to have it. */
+static void kept_by_the_pool(void)
+{
+    cuuint64_t threshold = UINT64_MAX;
+    CUmemoryPool pool;
+    CUdeviceptr p, q;
+
+    MUST(cuDeviceGetMemPool(&pool, host.device));
+    MUST(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &threshold));
+    MUST(cuMemAllocAsync(&p, 40 * MIB, NULL));
+    MUST(cuMemFreeAsync(p, NULL));
+    MUST(cuCtxSynchronize());
+    MUST(cuMemAllocAsync(&p, 40 * MIB, NULL)); /* the very same */
+    MUST(cuMemFreeAsync(p, NULL));
+    MUST(cuCtxSynchronize());
+    MUST(cuMemAlloc(&q, 30 * MIB));
+    MUST(cuMemFree(q));
+}
+
 static void *allocate(void *arg)
 {
     MUST(cuCtxSetCurrent(host.context));
@@ -157,6 +177,7 @@ static const struct {
     {"abandoned-capture", abandoned_capture},
     {"no-context", no_context},
     {"shrinking", shrinking},
+    {"kept-by-the-pool", kept_by_the_pool},
     {"all-at-once", all_at_once},
 };
 

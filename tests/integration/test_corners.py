@@ -33,6 +33,23 @@ def test_a_large_place_is_not_worn_down(run):
     assert done.stdout == "8 MiB: CUDA_SUCCESS\n" * 7 + "done\n"
 
 
+@pytest.mark.parametrize("placement", ["strict", "device_first"])
+def test_what_a_pool_keeps_is_the_hosts_own(run, placement):
+    """64 MiB card, 45.5 MiB budget: 40 MiB that the pool keeps are neither others' (then the second
+    allocation would overflow) nor lost to cuMemAlloc (then the third would)."""
+    env = {
+        **STEADY,
+        "SIMCUDA_VRAM": "64MiB",
+        "HYBRIDMEM_OVERHEAD_PERCENT": "0",
+        "HYBRIDMEM_PLACEMENT": placement,
+        "HYBRIDMEM_STATS_TTL_MS": "0",
+        **QUIET,
+    }
+    done = run("host_direct_corners", "kept-by-the-pool", shim=True, env=env)
+    assert done.stdout == "done\n", done.stdout + done.stderr
+    assert done.device["redirected_allocations"] == 0
+
+
 def test_threads_together_stay_within_the_limit(run):
     env = {**STEADY, **ALL_TO_HOST, **QUIET, "HYBRIDMEM_HOST_LIMIT": "32MiB"}
     done = run("host_direct_corners", "all-at-once", shim=True, env=env)
