@@ -164,6 +164,9 @@ typedef struct CUmemPoolHandle_st *CUmemoryPool;
 typedef struct CUgraph_st *CUgraph;
 typedef struct CUgraphNode_st *CUgraphNode;
 typedef struct CUgraphEdgeData_st CUgraphEdgeData;
+typedef struct CUmemcpyAttributes_st CUmemcpyAttributes;
+/* Field for field a CUDA_MEMCPY3D, whose two reserved pointers are its contexts. */
+typedef struct CUDA_MEMCPY3D_PEER_st CUDA_MEMCPY3D_PEER;
 typedef struct CUuuid_st {
     char bytes[16];
 } CUuuid;

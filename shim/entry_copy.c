@@ -172,6 +172,42 @@ CHECKED2(cuMemcpy3D_v2, _ptds, (const CUDA_MEMCPY3D *pCopy), (pCopy), sound_3d(p
 CHECKED2(cuMemcpy3DAsync_v2, _ptsz, (const CUDA_MEMCPY3D *pCopy, CUstream hStream),
          (pCopy, hStream), sound_3d(pCopy))
 
+/* The two structs differ in what their reserved pointers are called (tests/unit/abi_check.c). */
+static bool sound_peer(const CUDA_MEMCPY3D_PEER *c)
+{
+    return sound_3d((const CUDA_MEMCPY3D *)c);
+}
+
+CHECKED2(cuMemcpy3DPeer, _ptds, (const CUDA_MEMCPY3D_PEER *pCopy), (pCopy), sound_peer(pCopy))
+CHECKED2(cuMemcpy3DPeerAsync, _ptsz, (const CUDA_MEMCPY3D_PEER *pCopy, CUstream hStream),
+         (pCopy, hStream), sound_peer(pCopy))
+
+/* --- batches --------------------------------------------------------------------------------- */
+
+/* Are all copies of the batch sound? If not, *failed is the first that is not. */
+static bool sound_batch(const CUdeviceptr *dsts, const CUdeviceptr *srcs, const size_t *sizes,
+                        size_t count, size_t *failed)
+{
+    for (size_t i = 0; dsts && srcs && sizes && i < count; i++) {
+        if (likely(sound(dsts[i], sizes[i]) && sound(srcs[i], sizes[i])))
+            continue;
+        if (failed)
+            *failed = i;
+        return false;
+    }
+    return true;
+}
+
+#define BATCH_PARAMS                                                                               \
+    CUdeviceptr *dsts, CUdeviceptr *srcs, size_t *sizes, size_t count, CUmemcpyAttributes *attrs,  \
+        size_t *attrsIdxs, size_t numAttrs
+#define BATCH_ARGS dsts, srcs, sizes, count, attrs, attrsIdxs, numAttrs
+
+CHECKED2(cuMemcpyBatchAsync, _ptsz, (BATCH_PARAMS, size_t *failIdx, CUstream hStream),
+         (BATCH_ARGS, failIdx, hStream), sound_batch(dsts, srcs, sizes, count, failIdx))
+CHECKED2(cuMemcpyBatchAsync_v2, _ptsz, (BATCH_PARAMS, CUstream hStream), (BATCH_ARGS, hStream),
+         sound_batch(dsts, srcs, sizes, count, NULL))
+
 /* --- sets ------------------------------------------------------------------------------------ */
 
 static bool sound_words(CUdeviceptr address, size_t count, size_t word)

@@ -24,6 +24,53 @@ static void empty_copies(void)
     MUST(cuMemFree(p));
 }
 
+/* Copies in batches and between peers that run one byte over a block's end: its neighbour keeps
+ * all. */
+static void over_the_end(void)
+{
+    CUdeviceptr p, neighbour, source;
+    CUmemcpyAttributes attributes = {.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
+    uint32_t found[2] = {0};
+    size_t first = 0;
+    CUstream stream;
+
+    MUST(cuMemAlloc(&p, 2 * MIB));
+    MUST(cuMemAlloc(&neighbour, 2 * MIB));
+    MUST(cuMemAlloc(&source, 4 * MIB));
+    MUST(cuMemsetD32(p, 1, 2 * MIB / 4));
+    MUST(cuMemsetD32(neighbour, 2, 2 * MIB / 4));
+    MUST(cuMemsetD32(source, 3, 4 * MIB / 4));
+    MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    for (size_t over = 0; over < 2; over++) {
+        CUdeviceptr dsts[] = {p, p + MIB}, srcs[] = {source, source};
+        size_t sizes[] = {MIB, MIB + over};
+        CUDA_MEMCPY3D_PEER peer = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                                   .srcDevice = source,
+                                   .srcContext = host.context,
+                                   .srcPitch = MIB,
+                                   .srcHeight = 1,
+                                   .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                                   .dstDevice = p + over,
+                                   .dstContext = host.context,
+                                   .dstPitch = MIB,
+                                   .dstHeight = 1,
+                                   .WidthInBytes = MIB,
+                                   .Height = 1,
+                                   .Depth = 2};
+        host_show("batch",
+                  cuMemcpyBatchAsync(dsts, srcs, sizes, 2, &attributes, &first, 1, stream));
+        MUST(cuStreamSynchronize(stream));
+        host_show("3D between peers", cuMemcpy3DPeer(&peer));
+    }
+    MUST(cuMemcpyDtoH(&found[0], p + 2 * MIB - 4, 4));
+    MUST(cuMemcpyDtoH(&found[1], neighbour, 4));
+    printf("end %u neighbour %u\n", found[0], found[1]);
+    MUST(cuStreamDestroy(stream));
+    MUST(cuMemFree(p));
+    MUST(cuMemFree(neighbour));
+    MUST(cuMemFree(source));
+}
+
 /* A block of one context is freed in a stream of another, under work that still waits there. */
 static void other_contexts_stream(void)
 {
@@ -173,6 +220,7 @@ static const struct {
     void (*run)(void);
 } cases[] = {
     {"empty-copies", empty_copies},
+    {"over-the-end", over_the_end},
     {"other-contexts-stream", other_contexts_stream},
     {"abandoned-capture", abandoned_capture},
     {"no-context", no_context},

@@ -18,6 +18,15 @@ ABI_SIZES(SIZE)
     _Static_assert(offsetof(type, field) == (bytes), #type "." #field);
 ABI_OFFSETS(OFFSET)
 
+/* What shim/entry_copy.c takes for granted. */
+_Static_assert(sizeof(CUDA_MEMCPY3D_PEER) == sizeof(CUDA_MEMCPY3D), "3D peer");
+_Static_assert(offsetof(CUDA_MEMCPY3D_PEER, srcPitch) == offsetof(CUDA_MEMCPY3D, srcPitch),
+               "3D peer");
+_Static_assert(offsetof(CUDA_MEMCPY3D_PEER, dstMemoryType) ==
+                   offsetof(CUDA_MEMCPY3D, dstMemoryType),
+               "3D peer");
+_Static_assert(offsetof(CUDA_MEMCPY3D_PEER, Depth) == offsetof(CUDA_MEMCPY3D, Depth), "3D peer");
+
 #define HOOK(group, symbol, base, since, flavour, params, args)                                    \
     _Static_assert(__builtin_types_compatible_p(__typeof__(&symbol), CUresult(*) params), #symbol);
 #include "shim/hooks.def"
