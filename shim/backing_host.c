@@ -118,19 +118,14 @@ static enum host_kind choose_kind(const struct context *context)
     return HOST_PINNED;
 }
 
-/* Pins pages in the pool's way, and changes it if that way does not work at all. Threads may do so
- * at once, so that each arena remembers how its own pages were pinned. */
-static void *pin_pages(struct host_pool *pool, uint64_t bytes, enum host_kind *kind)
+/* Pins pages in the way *kind. With `may_change` the driver has the last word: what the attribute
+ * promised may fail (a sandbox, a cap on locked memory), and cuMemHostAlloc pins in another way. */
+static void *pin_pages(uint64_t bytes, enum host_kind *kind, bool may_change)
 {
-    bool first = pool->count == 0 && shim_config()->backing == CFG_BACKING_AUTO;
-    void *memory;
+    void *memory = *kind == HOST_REGISTERED ? pin_registered(bytes) : pin_allocated(bytes);
 
-    *kind = pool->kind;
-    memory = *kind == HOST_REGISTERED ? pin_registered(bytes) : pin_allocated(bytes);
-    /* The driver has the last word: what the attribute promised may fail (a sandbox, a cap on
-     * locked memory), and cuMemHostAlloc pins in another way. */
-    if (!memory && *kind == HOST_REGISTERED && first && (memory = pin_allocated(bytes)))
-        *kind = pool->kind = HOST_PINNED;
+    if (!memory && *kind == HOST_REGISTERED && may_change && (memory = pin_allocated(bytes)))
+        *kind = HOST_PINNED;
     return memory;
 }
 
@@ -145,16 +140,16 @@ static bool unpin_pages(void *memory, uint64_t bytes, enum host_kind kind)
     return true;
 }
 
-static struct arena *pin(struct context *context, uint64_t bytes)
+static struct arena *pin(struct context *context, uint64_t bytes, enum host_kind *kind,
+                         bool may_change)
 {
-    enum host_kind kind;
-    void *memory = pin_pages(&context->pool, bytes, &kind);
+    void *memory = pin_pages(bytes, kind, may_change);
 
     if (!memory)
         return NULL;
-    struct arena *arena = arena_create((uint64_t)(uintptr_t)memory, bytes, context, (int)kind);
+    struct arena *arena = arena_create((uint64_t)(uintptr_t)memory, bytes, context, (int)*kind);
     if (!arena)
-        unpin_pages(memory, bytes, kind);
+        unpin_pages(memory, bytes, *kind);
     return arena;
 }
 
@@ -306,15 +301,19 @@ static bool pool_grow(struct context *context, uint64_t bytes, uint64_t room)
         return false;
     if (pool->kind == HOST_UNDECIDED)
         pool->kind = choose_kind(context);
+    enum host_kind kind = pool->kind;
+    bool may_change = pool->count == 0 && shim_config()->backing == CFG_BACKING_AUTO;
     pthread_mutex_unlock(&pool->lock);
-    struct arena *arena = pin(context, size);
-    if (!arena && size > need && (arena = pin(context, need))) {
+    struct arena *arena = pin(context, size, &kind, may_change);
+    if (!arena && size > need && (arena = pin(context, need, &kind, may_change))) {
         atomic_fetch_sub(&pinned_total, size - need);
         size = need;
     }
     if (!arena)
         atomic_fetch_sub(&pinned_total, size);
     pthread_mutex_lock(&pool->lock);
+    if (arena)
+        pool->kind = kind;
     uint64_t peak = atomic_load(&pinned_peak), now = atomic_load(&pinned_total);
     while (now > peak && !atomic_compare_exchange_weak(&pinned_peak, &peak, now))
         ;
