@@ -193,10 +193,10 @@ CUresult core_free(CUdeviceptr address, const struct stream_order *order, backin
 
     if (!arena_may_hold(address) || !arena_at(address))
         return backing_device_free(address, how, arg);
-    /* Freeing needs a context; whatever else the driver says then, it says of freeing nothing too.
-     */
+    /* A stream needs a context, the block's own is enough to free it now; whatever else the driver
+     * says then, it says of freeing nothing too. */
     CUcontext current = NULL;
-    if (driver.cuCtxGetCurrent(&current) != CUDA_SUCCESS || !current)
+    if (order && (driver.cuCtxGetCurrent(&current) != CUDA_SUCCESS || !current))
         return how(0, arg);
     /* A device pointer that is no live allocation's (CUDA driver API, cuMemFree). */
     if (!backing_host_free(address, order, &block))

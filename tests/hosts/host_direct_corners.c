@@ -120,7 +120,7 @@ static void abandoned_capture(void)
         MUST(cuMemFree(p[i]));
 }
 
-/* Freeing needs a current context. */
+/* A block's own context is enough to free it: numba frees after it has popped every context. */
 static void no_context(void)
 {
     CUdeviceptr p;
@@ -129,7 +129,7 @@ static void no_context(void)
     MUST(cuCtxSetCurrent(NULL));
     host_show("free", cuMemFree(p));
     MUST(cuCtxSetCurrent(host.context));
-    host_show("free", cuMemFree(p));
+    host_show("free again", cuMemFree(p));
 }
 
 /* One place in stream order for smaller and smaller blocks, and then the large one again. */
