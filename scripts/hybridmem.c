@@ -2,6 +2,7 @@
  * accepts is what the library will do.
  */
 #include "config/option.h"
+#include "scripts/command.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -10,26 +11,19 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    EXIT_USAGE = 64,       /* EX_USAGE */
-    EXIT_NO_LIBRARY = 69,  /* EX_UNAVAILABLE */
-    EXIT_CONFIG = 78,      /* EX_CONFIG */
-    EXIT_CANNOT_RUN = 126, /* these two as shells have them */
-    EXIT_NOT_FOUND = 127,
-};
-
 static const char synopsis[] =
     "Usage: hybridmem run [--policy FILE] [--set KEY=VALUE]... [--] PROGRAM [ARGUMENT]...\n"
     "       hybridmem check [FILE]\n"
+    "       hybridmem plan --vram SIZE [OPTION]... MODEL...\n"
     "       hybridmem --help | --version\n";
 
-static int usage(const char *problem, const char *what)
+int cli_usage(const char *problem, const char *what)
 {
     fprintf(stderr, "hybridmem: %s%s\n%s", problem, what, synopsis);
     return EXIT_USAGE;
 }
 
-static void print_problem(void *arg, enum cfg_severity severity, const char *line)
+void cli_print_problem(void *arg, enum cfg_severity severity, const char *line)
 {
     (void)arg;
     fprintf(stderr, "%s: %s\n", severity == CFG_ERROR ? "error" : "warning", line);
@@ -83,6 +77,9 @@ static int help(void)
         "       budget go to pinned host memory. Refuses wrong options (exit status 78).\n"
         "check  says what is wrong with FILE and the environment, and which value each option has\n"
         "       in the end, and from where. Exit status 78 when anything is wrong.\n"
+        "plan   reads the headers of model files (GGUF, safetensors) and says what would lie\n"
+        "       where, and what would make it fit. No GPU is asked. \"hybridmem plan --help\"\n"
+        "       has its options.\n"
         "\n"
         "  --policy FILE     JSON file with options; the same as HYBRIDMEM_POLICY=FILE\n"
         "  --set KEY=VALUE   one option, over file and environment; may be repeated\n"
@@ -143,12 +140,12 @@ static int check(int argc, char **argv)
     if (argc > 1 && strcmp(argv[0], "--") == 0)
         argc--, argv++;
     if (argc > 1)
-        return usage("check takes one file, not also ", argv[1]);
+        return cli_usage("check takes one file, not also ", argv[1]);
     if (argc == 1 && argv[0][0] == '-' && argv[0][1])
-        return usage("check has no option ", argv[0]);
+        return cli_usage("check has no option ", argv[0]);
     if (argc == 1)
         file = argv[0];
-    cfg_load(&result, argc ? file : NULL, environ, print_problem, NULL);
+    cfg_load(&result, argc ? file : NULL, environ, cli_print_problem, NULL);
     if (file && *file)
         printf("policy file: %s\n\n", file);
     print_table(&result);
@@ -193,7 +190,7 @@ static int set_option(const char *setting)
     const char *nearest = cfg_nearest(setting, len, false);
 
     if (!setting[len])
-        return usage("--set takes KEY=VALUE, not ", setting);
+        return cli_usage("--set takes KEY=VALUE, not ", setting);
     if (option == CFG_OPTIONS) {
         fprintf(stderr, "error: --set %s: unknown option%s%s%s\n", setting,
                 nearest ? "; did you mean \"" : "; \"hybridmem --help\" lists them",
@@ -220,8 +217,7 @@ static int set_policy(const char *file)
     return 0;
 }
 
-/* The value of an option that is written "--name VALUE" or "--name=VALUE", or NULL. */
-static const char *option_value(int *i, int argc, char **argv, const char *name)
+const char *cli_option_value(int *i, int argc, char **argv, const char *name)
 {
     size_t len = strlen(name);
 
@@ -232,24 +228,29 @@ static const char *option_value(int *i, int argc, char **argv, const char *name)
     return argv[*i][len] == '\0' && *i + 1 < argc ? argv[++*i] : NULL;
 }
 
+bool cli_take_setting(int *i, int argc, char **argv, int *status)
+{
+    const char *value;
+
+    if ((value = cli_option_value(i, argc, argv, "--policy")) != NULL)
+        *status = set_policy(value);
+    else if ((value = cli_option_value(i, argc, argv, "--set")) != NULL)
+        *status = set_option(value);
+    return value != NULL;
+}
+
 /* Takes run's own options; *program becomes the index of the first word that is not one. */
 static int take_options(int argc, char **argv, int *program)
 {
     int i, status = 0;
 
     for (i = 0; i < argc && argv[i][0] == '-' && status == 0; i++) {
-        const char *value;
-
         if (strcmp(argv[i], "--") == 0) {
             i++;
             break;
         }
-        if ((value = option_value(&i, argc, argv, "--policy")) != NULL)
-            status = set_policy(value);
-        else if ((value = option_value(&i, argc, argv, "--set")) != NULL)
-            status = set_option(value);
-        else
-            status = usage("run has no such option, or its value is missing: ", argv[i]);
+        if (!cli_take_setting(&i, argc, argv, &status))
+            status = cli_usage("run has no such option, or its value is missing: ", argv[i]);
     }
     *program = i;
     return status;
@@ -315,11 +316,11 @@ static int run(int argc, char **argv)
     if (status != 0)
         return status;
     if (program >= argc)
-        return usage("run: no program given", "");
+        return cli_usage("run: no program given", "");
     /* Quietly first: warnings alone are the library's to tell. */
     cfg_load(&result, NULL, environ, NULL, NULL);
     if (result.errors) {
-        cfg_load(&result, NULL, environ, print_problem, NULL);
+        cfg_load(&result, NULL, environ, cli_print_problem, NULL);
         fprintf(stderr, "hybridmem: %s was not started\n", argv[program]);
         return EXIT_CONFIG;
     }
@@ -334,16 +335,18 @@ static int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
     if (argc < 2)
-        return usage("what shall it do?", "");
+        return cli_usage("what shall it do?", "");
     if (strcmp(argv[1], "run") == 0)
         return run(argc - 2, argv + 2);
     if (strcmp(argv[1], "check") == 0)
         return check(argc - 2, argv + 2);
+    if (strcmp(argv[1], "plan") == 0)
+        return plan_command(argc - 2, argv + 2);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return help();
     if (strcmp(argv[1], "--version") == 0) {
         puts("hybridmem " HYBRIDMEM_VERSION);
         return EXIT_SUCCESS;
     }
-    return usage("there is no command ", argv[1]);
+    return cli_usage("there is no command ", argv[1]);
 }

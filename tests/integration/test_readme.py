@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from model_files import gguf_file
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = os.environ.get("BUILD") or "build"
@@ -32,8 +33,10 @@ def shell(line, cwd, env):
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory):
-    """A folder with a main.py, and /usr/local in another place."""
+    """A folder with a main.py and two models, and /usr/local in another place."""
     folder = tmp_path_factory.mktemp("readme")
+    for name, architecture in (("flux1-dev-Q4_K_S.gguf", "flux"), ("t5xxl-Q8_0.gguf", "t5encoder")):
+        gguf_file(folder / name, [("w", "F32", (64, 64))], {"general.architecture": architecture})
     (folder / "main.py").write_text(
         "import os\n"
         "assert any('libhybridmem.so' in line for line in open('/proc/self/maps'))\n"
@@ -66,6 +69,8 @@ def test_the_other_commands_run_in_their_order(machine):
         assert done.returncode == 0, f"{line}\n{done.stdout}"
         if "vram_limit" in line:
             assert "6GiB" in done.stdout
+        if "plan" in line:
+            assert "gguf_unet" in done.stdout and "gguf_clip" in done.stdout
         if "run --policy" in line:
             assert "policy.json" in done.stdout
 
