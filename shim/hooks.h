@@ -19,15 +19,12 @@
 
 /* Functions of the driver that we call and do not intercept: CALL(symbol, params, args). */
 #define DRIVER_CALLS(CALL)                                                                         \
-    CALL(cuDriverGetVersion, (int *version), (version))                                            \
     CALL(cuDeviceGet, (CUdevice * device, int ordinal), (device, ordinal))                         \
     CALL(cuDeviceGetAttribute, (int *value, CUdevice_attribute attribute, CUdevice dev),           \
          (value, attribute, dev))                                                                  \
     CALL(cuDeviceGetUuid, (CUuuid * uuid, CUdevice dev), (uuid, dev))                              \
     CALL(cuCtxGetCurrent, (CUcontext * ctx), (ctx))                                                \
     CALL(cuCtxGetDevice, (CUdevice * dev), (dev))                                                  \
-    CALL(cuCtxPushCurrent_v2, (CUcontext ctx), (ctx))                                              \
-    CALL(cuCtxPopCurrent_v2, (CUcontext * ctx), (ctx))                                             \
     CALL(cuCtxSynchronize, (void), ())                                                             \
     CALL(cuDevicePrimaryCtxGetState, (CUdevice dev, unsigned int *flags, int *active),             \
          (dev, flags, active))                                                                     \

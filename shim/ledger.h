@@ -52,12 +52,6 @@ static inline void ledger_settle(struct ledger *ledger, uint64_t bytes)
     atomic_store_explicit(&ledger->cell[c].since_peak, drift, memory_order_relaxed);
 }
 
-static inline void ledger_add(struct ledger *ledger, uint64_t bytes)
-{
-    ledger_reserve(ledger, bytes);
-    ledger_settle(ledger, bytes);
-}
-
 static inline void ledger_sub(struct ledger *ledger, uint64_t bytes)
 {
     atomic_fetch_sub_explicit(&ledger->cell[ledger_cell()].bytes, (int64_t)bytes,
