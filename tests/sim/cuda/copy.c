@@ -7,7 +7,7 @@
  * when it is done, the asynchronous at once device and device    at once, also from the synchronous
  * functions host and host        when it is done
  */
-#include "engine.h"
+#include "cost.h"
 #include "impl.h"
 
 #include <stdlib.h>
@@ -105,6 +105,15 @@ static CUresult resolve_locked(struct side *side, const struct box *box, const s
     return CUDA_SUCCESS;
 }
 
+static double host_share_locked(const struct side *side, const struct box *box)
+{
+    if (side->place != PLACE_DEVICE)
+        return 1;
+    return side->span.kind == SPAN_IS_ARRAY
+               ? 0
+               : cost_host_share_locked(side->span.address, reach(side, box));
+}
+
 static void run_copy(struct op *op)
 {
     const struct copy_op *copy = (const struct copy_op *)op;
@@ -112,11 +121,12 @@ static void run_copy(struct op *op)
     const char *from = op->owned            ? op->owned
                        : copy->from_use < 0 ? copy->from.array_data
                                             : op->uses[copy->from_use].cpu;
+    size_t width = copy->box.width < sim_settings.content ? copy->box.width : sim_settings.content;
 
     for (size_t z = 0; z < copy->box.depth; z++)
         for (size_t y = 0; y < copy->box.height; y++)
             memmove(to + z * copy->to.layer + y * copy->to.pitch,
-                    from + z * copy->from.layer + y * copy->from.pitch, copy->box.width);
+                    from + z * copy->from.layer + y * copy->from.pitch, width);
 }
 
 static int use_side_locked(struct op *op, const struct side *side, const struct box *box,
@@ -174,6 +184,8 @@ static CUresult submit_locked(struct stream *stream, struct side *to, struct sid
     copy->to = *to;
     copy->from = *from;
     copy->to_use = use_side_locked(&copy->op, to, box, USE_WRITE);
+    copy->op.cost_ns = cost_copy(host_share_locked(to, box), host_share_locked(from, box),
+                                 box->width * box->height * box->depth);
     wait = waits(to, from, mode);
     if (!stream->capture && stage(copy, mode))
         wait = false;

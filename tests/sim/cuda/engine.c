@@ -6,7 +6,7 @@
  * neither. Everything else is left to chance: before it runs an operation a thread may doze for a
  * few microseconds, by the roll of seeded dice.
  */
-#include "engine.h"
+#include "cost.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -29,6 +29,7 @@ void op_free(struct op *op)
 
 static void add_dependency(struct op *op, const struct stream *stream)
 {
+    cost_not_before(&op->stream->clock_ns, stream->clock_ns);
     if (engine_idle_locked(stream))
         return;
     op->dependencies =
@@ -225,6 +226,8 @@ static void start_worker_locked(struct stream *stream)
 
 void engine_wait_locked(struct stream *stream, uint64_t sequence)
 {
+    if (sequence == stream->enqueued)
+        cost_waited(stream->clock_ns);
     while (stream->completed < sequence)
         pthread_cond_wait(&sim_progress, &sim_lock);
 }
@@ -245,8 +248,10 @@ CUresult engine_submit_locked(struct stream *stream, struct op *op, bool wait)
     if (result != CUDA_SUCCESS || captured)
         return refuse_locked(op, result);
     order_locked(stream, op);
+    cost_enqueue_locked(stream, op->cost_ns);
     op->sequence = ++stream->enqueued;
     if (wait && !stream->head && !stream->running && ready_locked(op)) {
+        cost_waited(stream->clock_ns);
         run_locked(stream, op); /* nothing before it: here and now */
         result = op->result;
         op_free(op);

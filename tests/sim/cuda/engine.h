@@ -27,6 +27,7 @@ struct stream {
     pthread_t thread; /* whose default stream it is */
     bool destroyed, worker, running;
     uint64_t enqueued, completed; /* sequence numbers */
+    uint64_t clock_ns;            /* simulated: when all that is enqueued will have ended */
     struct op *head, *tail;
     pthread_cond_t wake;
     struct capture *capture;
@@ -39,7 +40,7 @@ struct event {
     unsigned flags;
     struct stream *stream; /* of the last record; NULL: never recorded */
     uint64_t sequence;
-    uint64_t time_ns;
+    uint64_t time_ns; /* of the last record, when it was passed */
     struct capture *captured;
 };
 
@@ -53,7 +54,7 @@ struct use {
     bool late;       /* its free was enqueued before */
     char *cpu;       /* set when it runs */
 };
-#define OP_USES 2
+#define OP_USES 4
 
 struct dependency {
     struct stream *stream;
@@ -71,6 +72,7 @@ struct op {
     int dependency_count;
     struct use uses[OP_USES];
     int use_count;
+    uint64_t cost_ns; /* simulated */
     CUresult result;
     void *owned; /* freed with it */
     bool quick;  /* costs nothing: no jitter */

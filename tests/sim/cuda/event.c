@@ -1,5 +1,5 @@
 /* event.c: events: a place in a stream, and when it was passed. */
-#include "engine.h"
+#include "cost.h"
 #include "impl.h"
 #include "pool.h"
 
@@ -16,7 +16,7 @@ static void record_done(struct op *op)
 {
     struct event *event = handle_object(((struct event_op *)op)->event, HANDLE_EVENT);
 
-    if (event && event->stream == op->stream && event->sequence == op->sequence)
+    if (!cost_any() && event && event->stream == op->stream && event->sequence == op->sequence)
         event->time_ns = sim_now_ns();
 }
 
@@ -96,6 +96,8 @@ CUresult sim_event_record(CUevent handle, CUstream stream_handle, unsigned flags
         event->sequence = stream->enqueued + 1;
         event->captured = capture;
         result = engine_submit_locked(stream, &op->op, false);
+        if (cost_any())
+            event->time_ns = stream->clock_ns;
         if (result != CUDA_SUCCESS || capture)
             event->stream = NULL;
     }
@@ -139,6 +141,8 @@ CUresult sim_event_synchronize(CUevent handle)
     if (result == CUDA_SUCCESS) {
         struct ctx *ctx = event->ctx;
 
+        if (event->stream && cost_any())
+            cost_waited(event->time_ns);
         if (event->stream)
             engine_wait_locked(event->stream, event->sequence);
         pool_synchronised_locked();
@@ -170,11 +174,20 @@ CUresult sim_event_elapsed_time(float *milliseconds, CUevent start_handle, CUeve
     return result;
 }
 
+static CUresult wait_in_stream_locked(struct stream *stream, const struct event *event)
+{
+    struct op *op = op_new(sizeof(*op), "event wait", NULL);
+
+    op->quick = true;
+    op->dependencies = malloc(sizeof(*op->dependencies));
+    op->dependencies[op->dependency_count++] = (struct dependency){event->stream, event->sequence};
+    return engine_submit_locked(stream, op, false);
+}
+
 CUresult sim_stream_wait_event(CUstream stream_handle, CUevent handle, unsigned flags)
 {
     struct event *event;
     struct stream *stream;
-    struct op *op;
     CUresult result;
 
     if (flags & ~(unsigned)CU_EVENT_WAIT_EXTERNAL)
@@ -194,13 +207,11 @@ CUresult sim_stream_wait_event(CUstream stream_handle, CUevent handle, unsigned 
             stream->capture = event->captured;
     } else if (result == CUDA_SUCCESS && stream->capture) {
         result = CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
-    } else if (result == CUDA_SUCCESS && !passed(event)) {
-        op = op_new(sizeof(*op), "event wait", NULL);
-        op->quick = true;
-        op->dependencies = malloc(sizeof(*op->dependencies));
-        op->dependencies[op->dependency_count++] =
-            (struct dependency){event->stream, event->sequence};
-        result = engine_submit_locked(stream, op, false);
+    } else if (result == CUDA_SUCCESS && event->stream) {
+        if (cost_any())
+            cost_not_before(&stream->clock_ns, event->time_ns);
+        if (!passed(event))
+            result = wait_in_stream_locked(stream, event);
     }
     sim_leave();
     return result;

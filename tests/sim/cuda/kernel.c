@@ -3,12 +3,16 @@
  *   fill(u32 *p, u32 value, u64 count)             copy(u32 *dst, const u32 *src, u64 count)
  *   add(u32 *p, u32 value, u64 count)              sum(const u32 *p, u64 count, u64 *out)
  *   check(const u32 *p, u32 value, u64 count, u64 *mismatches)     spin(u64 microseconds)
+ *   move(void *to, u64 bytes, u64 moved, const void *from, u64 bytes, u64 moved, [two more])
  *
- * Counts are words; sum and check add to *out. A kernel does all of its work whatever the grid, as
- * a grid-stride loop would. What a launch touches is checked when it runs: an address that is no
+ * Counts are words; sum and check add to *out. move stands for any kernel that writes one block and
+ * reads three (0 bytes: none), and moves so many bytes of each, for the cost model; it touches
+ * none, so that a large model takes no time here. A kernel does all of its work whatever the grid,
+ * as a grid-stride loop would. What a launch touches is checked when it runs: an address that is no
  * memory of the device ends the context with CUDA_ERROR_ILLEGAL_ADDRESS.
  */
 #include "kernel.h"
+#include "cost.h"
 #include "impl.h"
 
 #include <time.h>
@@ -69,11 +73,23 @@ static void run_spin(struct op *op)
     nanosleep(&time, NULL);
 }
 
+static void run_move(struct op *op)
+{
+    (void)op;
+}
+
+static void use_bytes(struct op *op, uint64_t address, uint64_t bytes, uint64_t moved,
+                      unsigned write)
+{
+    op_use_locked(op, address, bytes, USE_KERNEL | write);
+    op->cost_ns += cost_access_locked(address, bytes, moved);
+}
+
 static bool use_words(struct op *op, uint64_t address, uint64_t words, unsigned write)
 {
     if (words > SIZE_MAX / 4)
         return false;
-    op_use_locked(op, address, words * 4, USE_KERNEL | write);
+    use_bytes(op, address, words * 4, words * 4, write);
     return true;
 }
 
@@ -97,17 +113,28 @@ static bool uses_check(struct op *op, const uint64_t *p)
     return use_words(op, p[0], p[2], 0) && use_words(op, p[3], 2, USE_WRITE);
 }
 
-static bool uses_none(struct op *op, const uint64_t *p)
+static bool uses_spin(struct op *op, const uint64_t *p)
 {
-    (void)op;
-    (void)p;
+    op->cost_ns += p[0] * 1000;
+    return true;
+}
+
+static bool uses_move(struct op *op, const uint64_t *p)
+{
+    for (int i = 0; i < OP_USES; i++)
+        if (p[3 * i + 1])
+            use_bytes(op, p[3 * i], p[3 * i + 1], p[3 * i + 2], i ? 0 : USE_WRITE);
     return true;
 }
 
 static const struct kernel kernels[] = {
-    {"fill", 3, {8, 4, 8}, run_fill, uses_fill},       {"copy", 3, {8, 8, 8}, run_copy, uses_copy},
-    {"add", 3, {8, 4, 8}, run_add, uses_fill},         {"sum", 3, {8, 8, 8}, run_sum, uses_sum},
-    {"check", 4, {8, 4, 8, 8}, run_check, uses_check}, {"spin", 1, {8}, run_spin, uses_none},
+    {"fill", 3, {8, 4, 8}, run_fill, uses_fill},
+    {"copy", 3, {8, 8, 8}, run_copy, uses_copy},
+    {"add", 3, {8, 4, 8}, run_add, uses_fill},
+    {"sum", 3, {8, 8, 8}, run_sum, uses_sum},
+    {"check", 4, {8, 4, 8, 8}, run_check, uses_check},
+    {"spin", 1, {8}, run_spin, uses_spin},
+    {"move", 12, {8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8}, run_move, uses_move},
 };
 
 const struct kernel *kernel_find(const char *name)
@@ -177,11 +204,12 @@ static CUresult submit(const struct kernel *kernel, const uint64_t *parameter,
     struct kernel_op *launch = op_new(sizeof(*launch), kernel->name, kernel->run);
 
     memcpy(launch->parameter, parameter, sizeof(launch->parameter));
+    launch->op.cost_ns = cost_launch();
     if (!kernel->uses(&launch->op, parameter))
         launch->op.run = run_senseless;
     for (int i = 0; i < launch->op.use_count; i++) {
         /* The second use of sum and check is a 64-bit word. */
-        uint64_t alignment = i && kernel->run != run_copy ? 8 : 4;
+        uint64_t alignment = i && (kernel->run == run_sum || kernel->run == run_check) ? 8 : 4;
 
         if (launch->op.uses[i].address % alignment)
             launch->op.run = run_misaligned;

@@ -4,7 +4,7 @@
 
 #include "engine.h"
 
-#define KERNEL_PARAMETERS 4
+#define KERNEL_PARAMETERS 12
 
 struct kernel {
     const char *name;

@@ -1,7 +1,7 @@
 /* set.c: all sets: a value of 1, 2 or 4 bytes into rows. Asynchronous to the host, also from the
  * synchronous functions, unless the target is pinned host memory ("API synchronization behavior").
  */
-#include "engine.h"
+#include "cost.h"
 #include "impl.h"
 
 struct set_op {
@@ -13,17 +13,19 @@ struct set_op {
 static void run_set(struct op *op)
 {
     const struct set_op *set = (const struct set_op *)op;
+    size_t most = sim_settings.content / set->element;
+    size_t width = set->width < most ? set->width : most;
 
     for (size_t y = 0; y < set->height; y++) {
         char *row = op->uses[0].cpu + y * set->pitch;
 
         if (set->element == 1)
-            memset(row, (int)set->value, set->width);
+            memset(row, (int)set->value, width);
         else if (set->element == 2)
-            for (size_t x = 0; x < set->width; x++)
+            for (size_t x = 0; x < width; x++)
                 ((uint16_t *)(void *)row)[x] = (uint16_t)set->value;
         else
-            for (size_t x = 0; x < set->width; x++)
+            for (size_t x = 0; x < width; x++)
                 ((uint32_t *)(void *)row)[x] = set->value;
     }
 }
@@ -50,6 +52,7 @@ static CUresult submit_locked(struct stream *stream, CUdeviceptr to, const struc
     set->element = what->element;
     set->value = what->value;
     op_use_locked(&set->op, to, bytes, USE_WRITE);
+    set->op.cost_ns = cost_access_locked(to, bytes, what->width * what->height * what->element);
     return engine_submit_locked(stream, &set->op, wait);
 }
 

@@ -8,6 +8,9 @@
  *   SIMCUDA_LOG           file: a line for each call (calllog.c)
  *   SIMCUDA_REPORT        file, or stderr (stderr): leaks and illegal uses, if any (report.c)
  *   SIMCUDA_ILLEGAL       report or abort: what an illegal use ends in (report)
+ *   SIMCUDA_COST          vram=500GB/s,...: event times from bytes and bandwidths (cost.c)
+ *   SIMCUDA_CONTENT       copies and sets move only so many bytes of each row, so that models
+ *                         larger than this machine can be played: 4KiB (all)
  *   SIMCUDA_NULL          1: null mode, for benchmarks (null.c)
  *   SIMCUDA_SEED          of jitter and address choice (1)
  *   SIMCUDA_HOST_POINTER  device attribute 91; 0: registered memory has two addresses (1)
@@ -21,7 +24,8 @@
 
 extern char **environ;
 
-struct sim_settings sim_settings = {.devices = 1, .host_pointer = true, .seed = 1};
+struct sim_settings sim_settings = {
+    .devices = 1, .host_pointer = true, .content = SIZE_MAX, .seed = 1};
 
 _Noreturn void sim_refuse(const char *format, ...)
 {
@@ -121,7 +125,12 @@ static void read_one(const char *name, const char *text)
     else if (!strcmp(name, "SIMCUDA_CONTEXT")) {
         if (*read_size(name, text, &sim_settings.context_bytes))
             sim_refuse("%s=%s: one size is wanted", name, text);
-    } else if (!strcmp(name, "SIMCUDA_DRIVER"))
+    } else if (!strcmp(name, "SIMCUDA_CONTENT")) {
+        if (*read_size(name, text, &sim_settings.content))
+            sim_refuse("%s=%s: one size is wanted", name, text);
+    } else if (!strcmp(name, "SIMCUDA_COST"))
+        sim_settings.cost = strdup(text);
+    else if (!strcmp(name, "SIMCUDA_DRIVER"))
         read_driver(name, text);
     else if (!strcmp(name, "SIMCUDA_FAIL"))
         sim_settings.fail = strdup(text); /* copies: the host may change its environment */

@@ -36,6 +36,8 @@ struct sim_settings {
     const char *fail;      /* SIMCUDA_FAIL, parsed by fault.c */
     const char *log;       /* SIMCUDA_LOG */
     const char *report;    /* SIMCUDA_REPORT, or "stderr" */
+    const char *cost;      /* SIMCUDA_COST, parsed by cost.c */
+    size_t content;        /* SIMCUDA_CONTENT */
     bool null;             /* SIMCUDA_NULL */
     bool host_pointer;     /* attribute 91: registered memory has one address for both sides */
     bool abort_on_illegal; /* SIMCUDA_ILLEGAL=abort */

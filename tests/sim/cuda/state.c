@@ -1,5 +1,5 @@
 /* state.c: start, end, fork, the lock, the dice. */
-#include "engine.h"
+#include "cost.h"
 #include "gate.h"
 #include "impl.h"
 
@@ -35,6 +35,7 @@ static void start_once(void)
     random_state = sim_settings.seed * 0x9e3779b97f4a7c15u + 1;
     fault_start();
     log_start();
+    cost_start();
     if (sim_settings.null)
         null_start();
     atomic_store(&sim_gate, fault_any() || log_any() ? GATE_WATCHED : GATE_OPEN);

@@ -29,6 +29,7 @@ static const char test_ptx[] = ".version 6.4\n.target sm_50\n.address_size 64\n"
                                ".visible .entry sum(.param .u64 p)\n{ ret; }\n"
                                ".visible .entry check(.param .u64 p)\n{ ret; }\n"
                                ".visible .entry spin(.param .u64 p)\n{ ret; }\n"
+                               ".visible .entry move(.param .u64 p)\n{ ret; }\n"
                                ".visible .entry unheard_of(.param .u64 p)\n{ ret; }\n";
 
 static struct {

@@ -146,6 +146,12 @@ START_TEST(refused_settings)
         {"SIMCUDA_SEED", "x"},
         {"SIMCUDA_ILLEGAL", "maybe"},
         {"SIMCUDA_LOG", "/no/such/dir/l"},
+        {"SIMCUDA_COST", "vram=fast"},
+        {"SIMCUDA_COST", "vram=0GB/s"},
+        {"SIMCUDA_COST", "pcie=16GB"},
+        {"SIMCUDA_COST", "launch=5ms"},
+        {"SIMCUDA_COST", "disk=1GB/s"},
+        {"SIMCUDA_CONTENT", "1KiB,2KiB"},
         {"SIMCUDA_TYPO", "1"},
     };
     int status, null = open("/dev/null", O_WRONLY);
@@ -241,7 +247,7 @@ static TCase *cases(void)
     tcase_add_test(tcase, the_nth_call_fails);
     tcase_add_test(tcase, the_log);
     tcase_add_test(tcase, the_report);
-    tcase_add_loop_test(tcase, refused_settings, 0, 16);
+    tcase_add_loop_test(tcase, refused_settings, 0, 22);
     tcase_add_loop_test(tcase, sizes, 0, 6);
     tcase_add_test(tcase, null_mode);
     tcase_add_test(tcase, no_device);
