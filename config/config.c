@@ -86,6 +86,26 @@ void cfg_load(struct cfg_result *result, const char *policy_file, char **env, cf
     errno = saved;
 }
 
+struct pol_settings cfg_settings(const struct config *c, uint64_t vram_total, uint64_t ram_total)
+{
+    static const enum pol_placement placements[] = {
+        [CFG_PLACEMENT_ADAPTIVE] = POL_PLACEMENT_ADAPTIVE,
+        [CFG_PLACEMENT_STRICT] = POL_PLACEMENT_STRICT,
+        [CFG_PLACEMENT_DEVICE_FIRST] = POL_PLACEMENT_DEVICE_FIRST,
+    };
+
+    return (struct pol_settings){
+        .conservative_factor = c->conservative_factor,
+        .overhead_percent = c->overhead_percent,
+        .system_ram_pad =
+            c->system_ram_pad_gb == CFG_UNSET ? POL_AUTO : pol_scale(POL_GIB, c->system_ram_pad_gb),
+        .vram_limit = cfg_size_bytes(&c->vram_limit, vram_total),
+        .host_limit = cfg_size_bytes(&c->host_limit, ram_total),
+        .min_redirect = cfg_size_bytes(&c->min_redirect, vram_total),
+        .placement = placements[c->placement],
+    };
+}
+
 uint64_t cfg_size_bytes(const struct cfg_size *size, uint64_t total)
 {
     if (size->value == CFG_UNSET || !size->is_percent)

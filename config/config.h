@@ -6,6 +6,8 @@
 #ifndef HYBRIDMEM_CONFIG_H
 #define HYBRIDMEM_CONFIG_H
 
+#include "policy/policy.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,7 +17,7 @@
 #define CFG_TEXT_MAX 4096                 /* bytes, with the closing NUL */
 #define CFG_GPUS_MAX 64
 
-enum cfg_placement { CFG_PLACEMENT_STRICT, CFG_PLACEMENT_DEVICE_FIRST };
+enum cfg_placement { CFG_PLACEMENT_ADAPTIVE, CFG_PLACEMENT_STRICT, CFG_PLACEMENT_DEVICE_FIRST };
 enum cfg_report { CFG_REPORT_HYBRID, CFG_REPORT_DEVICE };
 enum cfg_backing { CFG_BACKING_AUTO, CFG_BACKING_REGISTERED, CFG_BACKING_PINNED };
 enum cfg_hugepages { CFG_HUGEPAGES_AUTO, CFG_HUGEPAGES_OFF };
@@ -94,6 +96,10 @@ struct cfg_result {
  * reported and counted. */
 void cfg_load(struct cfg_result *result, const char *policy_file, char **env, cfg_report_fn *report,
               void *arg);
+
+/* The options as the policy takes them; the totals, in bytes, are what percentages refer to. */
+struct pol_settings cfg_settings(const struct config *config, uint64_t vram_total,
+                                 uint64_t ram_total);
 
 /* Bytes of a SIZE whose percent refers to `total`; CFG_UNSET stays CFG_UNSET. */
 uint64_t cfg_size_bytes(const struct cfg_size *size, uint64_t total);

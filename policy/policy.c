@@ -12,6 +12,21 @@ static bool fits(uint64_t used, uint64_t bytes, uint64_t limit)
     return bytes <= limit && used <= limit - bytes;
 }
 
+/* Working memory leaves this much of the card to the driver, which needs VRAM of its own behind our
+ * back (kernels that are loaded at their first launch, local memory, cuBLAS workspaces) and fails
+ * the launch when there is none: 1/64, as 128 MiB of 8 GiB, and 64 MiB at the least. */
+static uint64_t driver_floor(uint64_t total)
+{
+    const uint64_t least = UINT64_C(64) << 20;
+
+    return total / 64 > least ? total / 64 : least;
+}
+
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
 struct pol_limits pol_limits(const struct pol_settings *settings, const struct pol_view *view)
 {
     struct pol_limits limits;
@@ -25,6 +40,9 @@ struct pol_limits pol_limits(const struct pol_settings *settings, const struct p
     limits.reserved = pol_reserved(total, view->vram_free, view->device_bytes);
     limits.gpu_budget = pol_gpu_budget(total, limits.reserved, settings->overhead_percent,
                                        settings->conservative_factor);
+    limits.working = minus(minus(total, limits.reserved), driver_floor(total));
+    if (limits.working < limits.gpu_budget)
+        limits.working = limits.gpu_budget;
     limits.vram_cap = settings->vram_limit;
     limits.sys_avail = min(pol_sys_avail(available, pad), settings->host_limit);
     return limits;
@@ -40,24 +58,50 @@ static struct pol_verdict overflow(bool host_has_room, enum pol_reason reason)
 }
 
 struct pol_verdict pol_decide(const struct pol_settings *settings, const struct pol_limits *limits,
-                              const struct pol_usage *usage, uint64_t bytes)
+                              const struct pol_usage *usage, const struct pol_request *request)
 {
+    uint64_t bytes = request->bytes;
+    bool working =
+        settings->placement == POL_PLACEMENT_ADAPTIVE && request->class == POL_CLASS_WORKING;
     bool host_has_room = fits(usage->host_bytes, bytes, limits->sys_avail);
     struct pol_verdict device = {.host_if_failed = host_has_room};
 
     if (bytes == 0) /* the driver's own answer (an error), whatever it is */
         return (struct pol_verdict){.reason = POL_FITS};
+    if (request->place == POL_PLACE_SKIP)
+        return (struct pol_verdict){.reason = POL_RULE};
     if (limits->vram_cap != POL_NONE && !fits(usage->device_bytes, bytes, limits->vram_cap))
         return overflow(host_has_room, POL_OVER_LIMIT);
-    if (settings->placement == POL_PLACEMENT_DEVICE_FIRST)
+    if (request->place == POL_PLACE_HOST)
+        return overflow(host_has_room, POL_RULE);
+    if (request->place == POL_PLACE_DEVICE)
+        device.reason = POL_RULE;
+    else if (settings->placement == POL_PLACEMENT_DEVICE_FIRST)
         device.reason = POL_DEVICE_FIRST;
     else if (bytes < settings->min_redirect)
         device.reason = POL_SMALL;
     else if (fits(usage->device_bytes, bytes, limits->gpu_budget))
         device.reason = POL_FITS;
+    else if (working && fits(usage->device_bytes, bytes, limits->working))
+        device.reason = POL_WORKING;
+    else if (working)
+        return overflow(host_has_room, POL_OVER_CARD);
     else
         return overflow(host_has_room, POL_OVER_BUDGET);
     return device;
+}
+
+const char *pol_placement_name(enum pol_placement placement)
+{
+    switch (placement) {
+    case POL_PLACEMENT_ADAPTIVE:
+        return "adaptive";
+    case POL_PLACEMENT_STRICT:
+        return "strict";
+    case POL_PLACEMENT_DEVICE_FIRST:
+        return "device_first";
+    }
+    return "unknown";
 }
 
 const char *pol_reason_text(enum pol_reason reason)
@@ -65,12 +109,18 @@ const char *pol_reason_text(enum pol_reason reason)
     switch (reason) {
     case POL_FITS:
         return "fits the GPU budget (conservative_factor, overhead_percent)";
+    case POL_WORKING:
+        return "working memory, and the card has room (placement)";
     case POL_SMALL:
         return "smaller than min_redirect";
     case POL_DEVICE_FIRST:
         return "placement=device_first";
     case POL_OVER_BUDGET:
         return "over the GPU budget (conservative_factor, overhead_percent)";
+    case POL_OVER_CARD:
+        return "working memory, but the card is full (placement)";
+    case POL_RULE:
+        return "a rule says so (rules)";
     case POL_OVER_LIMIT:
         return "over vram_limit";
     case POL_HOST_EXHAUSTED:

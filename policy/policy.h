@@ -9,11 +9,13 @@
 #define HYBRIDMEM_POLICY_POLICY_H
 
 #include "policy/budget.h"
+#include "policy/classify.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum pol_placement {
+    POL_PLACEMENT_ADAPTIVE,     /* weights obey the budget, working memory only the card */
     POL_PLACEMENT_STRICT,       /* everything obeys the budget */
     POL_PLACEMENT_DEVICE_FIRST, /* overflow only when the driver is out of memory */
 };
@@ -42,9 +44,24 @@ struct pol_view {
 struct pol_limits {
     uint64_t vram_total; /* after vram_limit */
     uint64_t reserved;   /* held by others */
-    uint64_t gpu_budget; /* our bytes in VRAM under placement=strict */
+    uint64_t gpu_budget; /* our bytes in VRAM that obey the budget */
+    uint64_t working;    /* our bytes in VRAM when working memory is asked for; >= gpu_budget */
     uint64_t vram_cap;   /* our bytes in VRAM at the very most: vram_limit, or POL_NONE */
     uint64_t sys_avail;  /* our bytes in RAM; host_limit applied */
+};
+
+/* What a rule says of an allocation. */
+enum pol_place {
+    POL_PLACE_AUTO,   /* nothing: class and budget decide */
+    POL_PLACE_DEVICE, /* VRAM until the driver refuses, whatever the budget says */
+    POL_PLACE_HOST,   /* host memory while there is room, at any size */
+    POL_PLACE_SKIP,   /* the driver alone: never redirected, not even after an out-of-memory */
+};
+
+struct pol_request {
+    uint64_t bytes;
+    enum pol_class class; /* the prediction; of consequence under placement=adaptive alone */
+    enum pol_place place;
 };
 
 struct pol_usage {
@@ -54,10 +71,13 @@ struct pol_usage {
 
 enum pol_reason {
     POL_FITS,           /* within the budget */
+    POL_WORKING,        /* beyond it, but working memory, and the card has room */
     POL_SMALL,          /* below min_redirect: stays in VRAM */
     POL_DEVICE_FIRST,   /* placement=device_first: VRAM until the driver refuses */
     POL_OVER_BUDGET,    /* beyond gpu_budget: to the host */
+    POL_OVER_CARD,      /* working memory that would fill the card to the brim: to the host */
     POL_OVER_LIMIT,     /* beyond vram_limit: to the host, at any size */
+    POL_RULE,           /* a rule's place */
     POL_HOST_EXHAUSTED, /* should overflow, but sys_avail is used up: VRAM is tried, the driver
                            has the last word */
 };
@@ -70,9 +90,12 @@ struct pol_verdict {
 
 struct pol_limits pol_limits(const struct pol_settings *settings, const struct pol_view *view);
 
-/* Where a request of `bytes` goes. */
+/* Where a request goes. */
 struct pol_verdict pol_decide(const struct pol_settings *settings, const struct pol_limits *limits,
-                              const struct pol_usage *usage, uint64_t bytes);
+                              const struct pol_usage *usage, const struct pol_request *request);
+
+/* "adaptive", "strict", "device_first": the option placement's values. */
+const char *pol_placement_name(enum pol_placement placement);
 
 /* The reason in a few words that name the option to change; a static string. */
 const char *pol_reason_text(enum pol_reason reason);

@@ -76,7 +76,7 @@ static void print_given(const struct plan *plan)
     print_limit("vram_limit", s->vram_limit, ", ");
     print_limit("host_limit", s->host_limit, ", ");
     printf("\"min_redirect\": %" PRIu64 ", \"placement\": \"%s\"},\n", s->min_redirect,
-           s->placement == POL_PLACEMENT_DEVICE_FIRST ? "device_first" : "strict");
+           pol_placement_name(s->placement));
     printf("  \"pcie\": {\"bytes_per_second\": %" PRIu64 ", \"assumed\": %s},\n", plan->pcie,
            plan->pcie_assumed ? "true" : "false");
 }

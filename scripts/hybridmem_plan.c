@@ -40,7 +40,8 @@ enum plan_place plan_place(const struct plan *plan, struct plan_placement *place
                            uint64_t bytes)
 {
     struct pol_usage usage = {placement->device_bytes, placement->host_bytes};
-    struct pol_verdict verdict = pol_decide(&plan->settings, &plan->limits, &usage, bytes);
+    struct pol_request request = {bytes, POL_CLASS_WEIGHTS, POL_PLACE_AUTO};
+    struct pol_verdict verdict = pol_decide(&plan->settings, &plan->limits, &usage, &request);
     bool room =
         bytes <= plan->view.vram_free && placement->device_bytes <= plan->view.vram_free - bytes;
 
@@ -170,23 +171,6 @@ static int read_models(struct plan *plan)
 /* --- what is asked -------------------------------------------------------------------------------
  */
 
-/* The options as the policy knows them; the library does the same (shim/device.c). */
-static struct pol_settings settings_of(const struct config *c, const struct pol_view *view)
-{
-    struct pol_settings s = {
-        .conservative_factor = c->conservative_factor,
-        .overhead_percent = c->overhead_percent,
-        .system_ram_pad =
-            c->system_ram_pad_gb == CFG_UNSET ? POL_AUTO : pol_scale(POL_GIB, c->system_ram_pad_gb),
-        .vram_limit = cfg_size_bytes(&c->vram_limit, view->vram_total),
-        .host_limit = cfg_size_bytes(&c->host_limit, view->ram_total),
-        .min_redirect = cfg_size_bytes(&c->min_redirect, view->vram_total),
-        .placement = c->placement == CFG_PLACEMENT_DEVICE_FIRST ? POL_PLACEMENT_DEVICE_FIRST
-                                                                : POL_PLACEMENT_STRICT,
-    };
-    return s;
-}
-
 static int take_options(struct plan *plan)
 {
     static struct cfg_result result;
@@ -196,7 +180,7 @@ static int take_options(struct plan *plan)
         return EXIT_CONFIG;
     if (!result.config.enable)
         fprintf(stderr, "warning: enable is false: this is what would happen if it were true\n");
-    plan->settings = settings_of(&result.config, &plan->view);
+    plan->settings = cfg_settings(&result.config, plan->view.vram_total, plan->view.ram_total);
     plan->limits = pol_limits(&plan->settings, &plan->view);
     return 0;
 }

@@ -112,8 +112,9 @@ static struct pol_verdict decide(struct device *d, uint64_t bytes, struct pol_li
     pthread_mutex_lock(&d->lock);
     *limits = *device_limits(d, false);
     struct pol_usage usage = {ledger_sum(&d->vram), core_host_bytes()};
-    struct pol_verdict v = pol_decide(&d->settings, limits, &usage, bytes);
-    *reserved = v.reason == POL_FITS ? bytes : 0;
+    struct pol_request request = {bytes, POL_CLASS_UNKNOWN, POL_PLACE_AUTO};
+    struct pol_verdict v = pol_decide(&d->settings, limits, &usage, &request);
+    *reserved = v.reason == POL_FITS || v.reason == POL_WORKING ? bytes : 0;
     if (*reserved)
         ledger_reserve(&d->vram, bytes);
     pthread_mutex_unlock(&d->lock);

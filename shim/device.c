@@ -55,29 +55,12 @@ static void poll_ram(bool fresh, uint64_t *total, uint64_t *available)
     pthread_mutex_unlock(&ram.lock);
 }
 
-static struct pol_settings settings_for(uint64_t vram_total, uint64_t ram_total)
-{
-    const struct config *c = shim_config();
-    struct pol_settings s = {
-        .conservative_factor = c->conservative_factor,
-        .overhead_percent = c->overhead_percent,
-        .system_ram_pad =
-            c->system_ram_pad_gb == CFG_UNSET ? POL_AUTO : pol_scale(POL_GIB, c->system_ram_pad_gb),
-        .vram_limit = cfg_size_bytes(&c->vram_limit, vram_total),
-        .host_limit = cfg_size_bytes(&c->host_limit, ram_total),
-        .min_redirect = cfg_size_bytes(&c->min_redirect, vram_total),
-        .placement = c->placement == CFG_PLACEMENT_DEVICE_FIRST ? POL_PLACEMENT_DEVICE_FIRST
-                                                                : POL_PLACEMENT_STRICT,
-    };
-    return s;
-}
-
 uint64_t device_sys_avail(void)
 {
     struct pol_view view = {0};
 
     poll_ram(false, &view.ram_total, &view.ram_available);
-    struct pol_settings settings = settings_for(0, view.ram_total);
+    struct pol_settings settings = cfg_settings(shim_config(), 0, view.ram_total);
     return pol_limits(&settings, &view).sys_avail;
 }
 
@@ -166,7 +149,8 @@ bool device_trim_pool(struct device *d)
 }
 
 /* Where the driver does not answer, VRAM has no budget: it is tried, and it may refuse. */
-static const struct pol_limits unknown_vram = {.gpu_budget = UINT64_MAX, .vram_cap = POL_NONE};
+static const struct pol_limits unknown_vram = {
+    .gpu_budget = UINT64_MAX, .working = UINT64_MAX, .vram_cap = POL_NONE};
 
 static void say_budget(const struct device *d)
 {
@@ -202,13 +186,13 @@ const struct pol_limits *device_limits(struct device *d, bool fresh)
         view.vram_total = total;
         view.vram_free = free_bytes;
         view.device_bytes = ledger_sum(&d->vram) + kept_in_pool(d, &pool);
-        d->settings = settings_for(total, view.ram_total);
+        d->settings = cfg_settings(shim_config(), total, view.ram_total);
         d->limits = pol_limits(&d->settings, &view);
         d->polled = true;
         d->polled_ms = now_ms();
         atomic_store(&d->small_below, small_below(&d->settings));
     } else if (first) {
-        d->settings = settings_for(0, view.ram_total);
+        d->settings = cfg_settings(shim_config(), 0, view.ram_total);
         d->limits = unknown_vram;
         d->limits.sys_avail = pol_limits(&d->settings, &view).sys_avail;
     }

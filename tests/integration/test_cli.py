@@ -315,7 +315,7 @@ def test_generated_files_are_current():
 
 
 def test_stale_files_are_found_and_put_right(tmp_path):
-    for name in ("config", "scripts", "shim"):
+    for name in ("config", "policy", "scripts", "shim"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "README.md", tmp_path)
     command = [tmp_path / "scripts/generate"]
@@ -411,7 +411,7 @@ def test_default_policy_obeys_the_schema():
         ("system_ram_pad_gb", ["auto", 0, 2.5, 1048577, "none", None]),
         ("vram_limit", ["6G", "6 GiB", "1.5g", "50%", "none", 0, 5, -1, 1.5, "", "6P", "auto", "%"]),
         ("min_redirect", ["1MiB", 0, "1KB", "7b", "50%", "none"]),
-        ("placement", ["strict", "device_first", "adaptive", 0]),
+        ("placement", ["adaptive", "strict", "device_first", "lazy", 0]),
         ("stats_ttl_ms", [0, 3600000, 3600001, 1.5, "1000"]),
         ("log", ["silent", "loud", None]),
         ("log_file", ["", "/tmp/x", 5]),

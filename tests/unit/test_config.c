@@ -55,7 +55,7 @@ START_TEST(defaults)
     ck_assert_uint_eq(result.config.vram_limit.value, CFG_UNSET);
     ck_assert_uint_eq(result.config.host_limit.value, CFG_UNSET);
     ck_assert_uint_eq(result.config.min_redirect.value, 1048576);
-    ck_assert_int_eq(result.config.placement, CFG_PLACEMENT_STRICT);
+    ck_assert_int_eq(result.config.placement, CFG_PLACEMENT_ADAPTIVE);
     ck_assert_int_eq(result.config.report, CFG_REPORT_HYBRID);
     ck_assert_int_eq(result.config.backing, CFG_BACKING_AUTO);
     ck_assert_int_eq(result.config.hugepages, CFG_HUGEPAGES_AUTO);

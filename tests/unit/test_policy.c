@@ -28,7 +28,9 @@ static const struct {
     const char *what;
     uint64_t vram_limit, host_limit, pad;
     struct pol_view view;
-    struct pol_limits limits;
+    struct {
+        uint64_t vram_total, reserved, gpu_budget, vram_cap, sys_avail;
+    } limits;
 } digests[] = {
     {"an empty card, much RAM",
      POL_NONE,
@@ -150,7 +152,7 @@ START_TEST(limits_are_monotone)
 {
     static const uint64_t sizes[] = {0, 1, MIB, GIB, 7 * GIB, 8 * GIB, 9 * GIB, POL_NONE};
     struct pol_view view = {8 * GIB, 7 * GIB, GIB, 16 * GIB, 12 * GIB};
-    struct pol_limits last = {0, 0, 0, 0, 0};
+    struct pol_limits last = {0};
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         struct pol_settings settings = defaults;
@@ -160,6 +162,7 @@ START_TEST(limits_are_monotone)
         l = pol_limits(&settings, &view);
         ck_assert_uint_ge(l.vram_total, last.vram_total);
         ck_assert_uint_ge(l.gpu_budget, last.gpu_budget);
+        ck_assert_uint_ge(l.working, last.working);
         ck_assert_uint_ge(l.sys_avail, last.sys_avail);
         ck_assert_uint_le(l.gpu_budget, l.vram_total);
         ck_assert_uint_le(l.gpu_budget, l.vram_cap);
@@ -229,12 +232,20 @@ static const struct {
     {BOTH, MAX - 1, 1, 0, MAX, DEVICE(POL_HOST_EXHAUSTED, false)},
 };
 
+static const struct pol_limits limits_of_verdicts = {.vram_total = 2000,
+                                                     .gpu_budget = 1000,
+                                                     .working = 1900,
+                                                     .vram_cap = POL_NONE,
+                                                     .sys_avail = 500};
+
 START_TEST(verdict)
 {
-    struct pol_limits l = {2000, 0, 1000, verdicts[_i].cap, 500};
+    struct pol_limits l = limits_of_verdicts;
     struct pol_usage usage = {verdicts[_i].device_bytes, verdicts[_i].host_bytes};
+    struct pol_request request = {verdicts[_i].bytes, POL_CLASS_UNKNOWN, POL_PLACE_AUTO};
     const struct pol_verdict *expected = &verdicts[_i].verdict;
 
+    l.vram_cap = verdicts[_i].cap;
     for (int p = POL_PLACEMENT_STRICT; p <= POL_PLACEMENT_DEVICE_FIRST; p++) {
         struct pol_settings settings = defaults;
         struct pol_verdict v;
@@ -243,10 +254,90 @@ START_TEST(verdict)
             continue;
         settings.placement = (enum pol_placement)p;
         settings.min_redirect = 10;
-        v = pol_decide(&settings, &l, &usage, verdicts[_i].bytes);
+        v = pol_decide(&settings, &l, &usage, &request);
         ck_assert_int_eq(v.reason, expected->reason);
         ck_assert_int_eq(v.host, expected->host);
         ck_assert_int_eq(v.host_if_failed, expected->host_if_failed);
+    }
+}
+END_TEST
+
+/* Classes and rules: what is asked, when 900 (or `device_bytes`) of the budget of 1000 and of the
+ * card's 1900 are held, and 500 bytes of RAM are free. */
+#define CLASS(place, class, device, host, bytes)                                                   \
+    place, POL_CLASS_##class, POL_PLACE_AUTO, device, host, bytes, POL_NONE
+#define RULE(rule, device, host, bytes, cap)                                                       \
+    POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, POL_PLACE_##rule, device, host, bytes, cap
+static const struct {
+    enum pol_placement placement;
+    enum pol_class class;
+    enum pol_place place;
+    uint64_t device_bytes, host_bytes, bytes, cap;
+    struct pol_verdict verdict;
+} requests[] = {
+    {CLASS(POL_PLACEMENT_ADAPTIVE, WEIGHTS, 900, 0, 100), DEVICE(POL_FITS, true)},
+    {CLASS(POL_PLACEMENT_ADAPTIVE, WEIGHTS, 900, 0, 101), HOST(POL_OVER_BUDGET)},
+    {CLASS(POL_PLACEMENT_ADAPTIVE, UNKNOWN, 900, 0, 100), DEVICE(POL_FITS, true)},
+    {CLASS(POL_PLACEMENT_ADAPTIVE, UNKNOWN, 900, 0, 101), HOST(POL_OVER_BUDGET)},
+    {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 900, 0, 100), DEVICE(POL_FITS, true)},
+    {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 900, 0, 101), DEVICE(POL_WORKING, true)},
+    {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 1400, 0, 500), DEVICE(POL_WORKING, true)},
+    {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 1400, 1, 500), DEVICE(POL_WORKING, false)},
+    {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 1401, 0, 500), HOST(POL_OVER_CARD)},
+    {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 1401, 1, 500), DEVICE(POL_HOST_EXHAUSTED, false)},
+    {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 5000, 0, 9), DEVICE(POL_SMALL, true)},
+    {CLASS(POL_PLACEMENT_STRICT, WORKING, 900, 0, 101), HOST(POL_OVER_BUDGET)},
+    {CLASS(POL_PLACEMENT_DEVICE_FIRST, WEIGHTS, 5000, 0, 101), DEVICE(POL_DEVICE_FIRST, true)},
+    /* rules: at any size; vram_limit binds all but `skip` */
+    {RULE(DEVICE, 5000, 0, 500, POL_NONE), DEVICE(POL_RULE, true)},
+    {RULE(DEVICE, 5000, 1, 500, POL_NONE), DEVICE(POL_RULE, false)},
+    {RULE(DEVICE, 1500, 0, 500, 1999), HOST(POL_OVER_LIMIT)},
+    {RULE(HOST, 0, 0, 500, POL_NONE), HOST(POL_RULE)},
+    {RULE(HOST, 0, 0, 1, POL_NONE), HOST(POL_RULE)},
+    {RULE(HOST, 0, 1, 500, POL_NONE), DEVICE(POL_HOST_EXHAUSTED, false)},
+    {RULE(SKIP, 5000, 0, 500, POL_NONE), DEVICE(POL_RULE, false)},
+    {RULE(SKIP, 5000, 0, 500, 1000), DEVICE(POL_RULE, false)},
+    {RULE(HOST, 0, 0, 0, POL_NONE), DEVICE(POL_FITS, false)},
+};
+
+START_TEST(classes_and_rules)
+{
+    struct pol_settings settings = defaults;
+    struct pol_limits l = limits_of_verdicts;
+    struct pol_usage usage = {requests[_i].device_bytes, requests[_i].host_bytes};
+    struct pol_request request = {requests[_i].bytes, requests[_i].class, requests[_i].place};
+    struct pol_verdict v;
+
+    settings.placement = requests[_i].placement;
+    settings.min_redirect = 10;
+    l.vram_cap = requests[_i].cap;
+    v = pol_decide(&settings, &l, &usage, &request);
+    ck_assert_int_eq(v.reason, requests[_i].verdict.reason);
+    ck_assert_int_eq(v.host, requests[_i].verdict.host);
+    ck_assert_int_eq(v.host_if_failed, requests[_i].verdict.host_if_failed);
+}
+END_TEST
+
+/* All of the card that others leave, less 1/64 of it (64 MiB at least); never below the budget. */
+START_TEST(working_memory_may_use_the_card)
+{
+    static const struct {
+        uint64_t total, free, limit, working;
+    } cards[] = {
+        {8 * GIB, 8 * GIB, POL_NONE, 8 * GIB - 128 * MIB},
+        {8 * GIB, 7 * GIB, POL_NONE, 7 * GIB - 128 * MIB},
+        {24 * GIB, 20 * GIB, 8 * GIB, 8 * GIB - 128 * MIB},
+        {2 * GIB, 2 * GIB, POL_NONE, 2 * GIB - 64 * MIB},
+        {32 * MIB, 32 * MIB, POL_NONE, 19964887}, /* the budget */
+        {8 * GIB, 0, POL_NONE, 0},
+    };
+
+    for (size_t i = 0; i < sizeof(cards) / sizeof(cards[0]); i++) {
+        struct pol_view view = {cards[i].total, cards[i].free, 0, 16 * GIB, 12 * GIB};
+        struct pol_settings settings = defaults;
+
+        settings.vram_limit = cards[i].limit;
+        ck_assert_uint_eq(pol_limits(&settings, &view).working, cards[i].working);
     }
 }
 END_TEST
@@ -263,11 +354,14 @@ START_TEST(no_limit_is_passed)
     for (int i = 0; i < n * n * n * n; i++) {
         struct pol_usage usage = {sizes[i % n], sizes[i / n % n]};
         uint64_t bytes = sizes[i / n / n % n];
-        struct pol_limits l = {MAX, 0, sizes[i / n / n / n], POL_NONE, 500};
-        struct pol_verdict v = pol_decide(&settings, &l, &usage, bytes);
+        struct pol_request request = {bytes, POL_CLASS_UNKNOWN, POL_PLACE_AUTO};
+        struct pol_limits l = limits_of_verdicts;
+        struct pol_verdict v;
         unsigned __int128 device = (unsigned __int128)usage.device_bytes + bytes;
         unsigned __int128 host = (unsigned __int128)usage.host_bytes + bytes;
 
+        l.gpu_budget = sizes[i / n / n / n];
+        v = pol_decide(&settings, &l, &usage, &request);
         if (v.host || v.host_if_failed)
             ck_assert(host <= 500);
         if (v.reason == POL_FITS && bytes)
@@ -287,7 +381,8 @@ START_TEST(a_sequence_of_allocations)
     struct pol_usage usage = {0, 0};
 
     for (int i = 0; i < 16; i++) {
-        struct pol_verdict v = pol_decide(&defaults, &l, &usage, 128 * MIB);
+        struct pol_request request = {128 * MIB, POL_CLASS_UNKNOWN, POL_PLACE_AUTO};
+        struct pol_verdict v = pol_decide(&defaults, &l, &usage, &request);
 
         *(v.host ? &usage.host_bytes : &usage.device_bytes) += 128 * MIB;
     }
@@ -303,13 +398,11 @@ START_TEST(reasons_name_the_option)
         enum pol_reason reason;
         const char *option;
     } texts[] = {
-        {POL_FITS, "conservative_factor"},
-        {POL_SMALL, "min_redirect"},
-        {POL_DEVICE_FIRST, "placement"},
-        {POL_OVER_BUDGET, "overhead_percent"},
-        {POL_OVER_LIMIT, "vram_limit"},
-        {POL_HOST_EXHAUSTED, "host_limit"},
-        {POL_HOST_EXHAUSTED, "system_ram_pad_gb"},
+        {POL_FITS, "conservative_factor"},  {POL_SMALL, "min_redirect"},
+        {POL_DEVICE_FIRST, "placement"},    {POL_OVER_BUDGET, "overhead_percent"},
+        {POL_OVER_LIMIT, "vram_limit"},     {POL_WORKING, "placement"},
+        {POL_OVER_CARD, "placement"},       {POL_RULE, "rules"},
+        {POL_HOST_EXHAUSTED, "host_limit"}, {POL_HOST_EXHAUSTED, "system_ram_pad_gb"},
         {(enum pol_reason)99, "unknown"},
     };
 
@@ -330,6 +423,8 @@ int main(void)
     tcase_add_test(core, own_bytes_do_not_count_as_reserved);
     tcase_add_test(core, limits_are_monotone);
     tcase_add_loop_test(core, verdict, 0, sizeof(verdicts) / sizeof(verdicts[0]));
+    tcase_add_loop_test(core, classes_and_rules, 0, sizeof(requests) / sizeof(requests[0]));
+    tcase_add_test(core, working_memory_may_use_the_card);
     tcase_add_test(core, no_limit_is_passed);
     tcase_add_test(core, a_sequence_of_allocations);
     tcase_add_test(core, reasons_name_the_option);

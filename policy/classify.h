@@ -1,0 +1,58 @@
+/* classify.h: are the allocations of a thread weights or working memory? Predicted from its stream
+ * of calls alone, before an allocation is made.
+ *
+ * Kernels are not seen, so the evidence is who writes a new block first: a host-to-device copy
+ * fills weights; what is never filled so, or is given back soon, was working memory. A wrong
+ * prediction costs speed, never correctness.
+ *
+ * One struct pol_phase for each thread and device, zeroed at first, guarded by its owner. Every
+ * call takes constant time and allocates nothing. All sizes are bytes.
+ */
+#ifndef HYBRIDMEM_POLICY_CLASSIFY_H
+#define HYBRIDMEM_POLICY_CLASSIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum pol_class {
+    POL_CLASS_UNKNOWN, /* no upload was seen: obeys the budget as weights do */
+    POL_CLASS_WEIGHTS, /* uploads go on */
+    POL_CLASS_WORKING, /* uploads were seen, and have stopped */
+};
+
+#define POL_PHASE_ALLOC_MIN  (UINT64_C(1) << 20)  /* smaller allocations tell nothing */
+#define POL_PHASE_UPLOAD_MIN (UINT64_C(64) << 10) /* nor do smaller writes */
+#define POL_PHASE_RECENT     16
+
+struct pol_phase_block {
+    uint64_t address, bytes; /* bytes 0: an empty place */
+    uint8_t state;           /* enum block_state in classify.c */
+};
+
+struct pol_phase {
+    enum pol_class class;
+    uint8_t newest;   /* index into recent */
+    uint8_t against;  /* evidence against the present class, see classify.c */
+    uint8_t uploaded; /* blocks that were uploaded in this phase; stays at its maximum */
+    uint64_t live;    /* bytes of large blocks allocated by this thread and not freed by it */
+    uint64_t weights; /* bytes of those that were uploaded, in this phase */
+    struct pol_phase_block recent[POL_PHASE_RECENT];
+};
+
+/* A new block, after the prediction for it. The virtual memory calls make memory usable in
+ * cuMemSetAccess: the whole range of that call is one block. */
+void pol_phase_alloc(struct pol_phase *phase, uint64_t address, uint64_t bytes);
+
+/* A host-to-device copy into [address, address + bytes). */
+void pol_phase_upload(struct pol_phase *phase, uint64_t address, uint64_t bytes);
+
+/* Another write that was seen: a set, a copy from device memory. */
+void pol_phase_write(struct pol_phase *phase, uint64_t address, uint64_t bytes);
+
+/* A block, or any range of addresses, is gone. */
+void pol_phase_free(struct pol_phase *phase, uint64_t address, uint64_t bytes);
+
+/* What the next allocation, of `bytes`, will most likely be. */
+enum pol_class pol_phase_class(const struct pol_phase *phase, uint64_t bytes);
+
+#endif
