@@ -43,9 +43,11 @@ struct driver_ops driver = {
 #undef CALL
 #undef HOOK
 
-struct hook hooks[HOOK_COUNT] = {
+struct hook hooks[HOOK_ROWS] = {
 #define HOOK(group, symbol, base, since, flavour, params, args)                                    \
     {#symbol, #base, since, HOOK_##flavour, (void *)symbol, (void **)&driver.symbol, false},
+#define NVML_HOOK(group, symbol, base, since, params, args)                                        \
+    {#symbol, #base, since, HOOK_NONE, (void *)symbol, (void **)&nvml.symbol, false},
 #include "shim/hooks.def"
 #undef HOOK
 };

@@ -5,6 +5,7 @@
 #include "shim/hooks.h"
 #include "shim/init.h"
 #include "shim/log.h"
+#include "shim/report.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -213,33 +214,6 @@ CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
 
 /* --- how much memory there is ---------------------------------------------------------------- */
 
-static bool reports_hybrid(const struct device *d)
-{
-    return d->target && shim_config()->report == CFG_REPORT_HYBRID;
-}
-
-/* Free VRAM as the host may see it: with a vram_limit, what the limit leaves beside our own bytes.
- */
-static uint64_t free_vram(struct device *d, uint64_t free_bytes, uint64_t total)
-{
-    uint64_t capped = device_capped_total(d, total), ours;
-
-    if (capped == total)
-        return free_bytes;
-    ours = ledger_sum(&d->vram);
-    uint64_t left = capped > ours ? capped - ours : 0;
-    return left < free_bytes ? left : free_bytes;
-}
-
-/* Host memory still to be had, within the share that the reported total holds. */
-static uint64_t free_host(void)
-{
-    uint64_t share = device_host_share(), now = device_sys_avail(), used = core_host_bytes();
-
-    share = now < share ? now : share;
-    return share > used ? share - used : 0;
-}
-
 CUresult cuMemGetInfo_v2(size_t *free, size_t *total)
 {
     size_t real_free = 0, real_total = 0;
@@ -259,9 +233,8 @@ CUresult cuMemGetInfo_v2(size_t *free, size_t *total)
     struct context *context = context_current();
     struct device *d = context ? context->device : NULL;
     if (d && d->target) {
-        bool hybrid = reports_hybrid(d);
-        real_free = free_vram(d, real_free, real_total) + (hybrid ? free_host() : 0);
-        real_total = device_capped_total(d, real_total) + (hybrid ? device_host_share() : 0);
+        real_free = report_free(d, real_free, real_total);
+        real_total = report_total(d, real_total);
     }
     shim_leave(saved);
     if (free)
@@ -280,7 +253,7 @@ CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
     int saved = shim_enter();
     struct device *d = device_get(dev);
     if (d && d->target)
-        *bytes = device_capped_total(d, *bytes) + (reports_hybrid(d) ? device_host_share() : 0);
+        *bytes = report_total(d, *bytes);
     shim_leave(saved);
     return r;
 }

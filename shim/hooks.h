@@ -4,6 +4,7 @@
 #define HYBRIDMEM_HOOKS_H
 
 #include "shim/cuda_abi.h"
+#include "shim/libraries.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 
 /* The intercepted functions, under the driver's own names (shim/entry_*.c, shim/resolve.c). */
 #define HOOK(group, symbol, base, since, flavour, params, args) EXPORT CUresult symbol params;
+#define NVML_HOOK(group, symbol, base, since, params, args)     EXPORT nvmlReturn_t symbol params;
 #include "shim/hooks.def"
 #undef HOOK
 
@@ -23,6 +25,7 @@
     CALL(cuDeviceGetAttribute, (int *value, CUdevice_attribute attribute, CUdevice dev),           \
          (value, attribute, dev))                                                                  \
     CALL(cuDeviceGetUuid, (CUuuid * uuid, CUdevice dev), (uuid, dev))                              \
+    CALL(cuDeviceGetUuid_v2, (CUuuid * uuid, CUdevice dev), (uuid, dev))                           \
     CALL(cuCtxGetCurrent, (CUcontext * ctx), (ctx))                                                \
     CALL(cuCtxGetDevice, (CUdevice * dev), (dev))                                                  \
     CALL(cuCtxSynchronize, (void), ())                                                             \
@@ -59,6 +62,19 @@ struct driver_ops {
 };
 extern struct driver_ops driver;
 
+/* The real NVML's functions, NULL where it lacks them. nvml_open() fills them, and the rows of
+ * hooks[], once NVML is in the process, and is false while it is not; it loads nothing.
+ * Thread-safe. */
+struct nvml_ops {
+#define HOOK(...)
+#define NVML_HOOK(group, symbol, base, since, params, args) nvmlReturn_t(*symbol) params;
+#include "shim/hooks.def"
+#undef HOOK
+    nvmlReturn_t (*nvmlDeviceGetUUID)(nvmlDevice_t device, char *uuid, unsigned int length);
+};
+extern struct nvml_ops nvml;
+bool nvml_open(void);
+
 enum hook_flavour { HOOK_NONE, HOOK_LEGACY, HOOK_PTDS, HOOK_PTSZ };
 
 struct hook {
@@ -67,16 +83,23 @@ struct hook {
     int since;
     enum hook_flavour flavour;
     void *replacement; /* ours */
-    void **real;       /* the driver's, a member of `driver` */
-    bool present;      /* does this driver have it? */
+    void **real;       /* the library's own, a member of `driver` or `nvml` */
+    bool present;      /* does the library have it? */
 };
 
 enum {
 #define HOOK(group, symbol, base, since, flavour, params, args) HOOK_##symbol,
 #include "shim/hooks.def"
 #undef HOOK
-    HOOK_COUNT
+    HOOK_COUNT,
+    HOOK_LAST_OF_DRIVER = HOOK_COUNT - 1,
+#define HOOK(...)
+#define NVML_HOOK(group, symbol, base, since, params, args) HOOK_##symbol,
+#include "shim/hooks.def"
+#undef HOOK
+    HOOK_ROWS
 };
-extern struct hook hooks[HOOK_COUNT];
+/* The driver's HOOK_COUNT rows come first. */
+extern struct hook hooks[HOOK_ROWS];
 
 #endif

@@ -37,7 +37,7 @@ dlvsym_fn *resolve_next_dlvsym;
 
 /* Two small open-addressed tables over hooks[]: by symbol, and by base (its first row). */
 #define SLOTS 256
-_Static_assert(HOOK_COUNT * 2 < SLOTS, "the look-up tables are more than half full: double SLOTS");
+_Static_assert(HOOK_ROWS * 2 < SLOTS, "the look-up tables are more than half full: double SLOTS");
 static short by_symbol[SLOTS], by_base[SLOTS]; /* index + 1; 0 is free */
 static short same_base[HOOK_COUNT];            /* next row of the same base + 1 */
 static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
@@ -60,9 +60,10 @@ static short *slot_of(short *table, const char *name, bool base)
 
 static void build_tables(void)
 {
+    for (int i = 0; i < HOOK_ROWS; i++)
+        *slot_of(by_symbol, hooks[i].symbol, false) = (short)(i + 1);
     for (int i = HOOK_COUNT - 1; i >= 0; i--) {
         short *base = slot_of(by_base, hooks[i].base, true);
-        *slot_of(by_symbol, hooks[i].symbol, false) = (short)(i + 1);
         same_base[i] = *base;
         *base = (short)(i + 1);
     }
@@ -140,6 +141,21 @@ static bool reachable(void *handle, const char *name, void *caller)
     return resolve_real_dlsym(RTLD_NEXT, name); /* last: dlerror() tells of this one */
 }
 
+/* Is the library that the hook belongs to in the process? Then *hook->real is its function. */
+static bool is_open(const struct hook *hook)
+{
+    return hook - hooks < HOOK_COUNT ? driver_open(false) : nvml_open();
+}
+
+/* A process that only asks NVML is not made to load a driver (promise P4). */
+static bool is_wanted(const struct hook *hook)
+{
+    if (hook - hooks >= HOOK_COUNT)
+        return atomic_load(&shim_state_) != SHIM_DISABLED;
+    shim_init();
+    return shim_enabled();
+}
+
 static void *replace(struct hook *hook, void *found, void *handle, void *caller)
 {
     if (!found)
@@ -147,15 +163,13 @@ static void *replace(struct hook *hook, void *found, void *handle, void *caller)
     if (found == hook->replacement) {
         if (!reachable(handle, hook->symbol, caller))
             return NULL; /* dlerror() now says that the symbol is undefined */
-        shim_init();
-        return shim_enabled() || !hook->present ? found : *hook->real;
+        return is_wanted(hook) || !is_open(hook) || !hook->present ? found : *hook->real;
     }
-    /* Only the driver's own function is replaced: a wrapper of the same name, or the inner driver
+    /* Only the library's own function is replaced: a wrapper of the same name, or the inner driver
      * that WSL's libcuda.so.1 loads and asks by dlsym, stays what it is. */
-    if (!driver_open(false) || found != *hook->real)
+    if (!is_open(hook) || found != *hook->real)
         return found;
-    shim_init();
-    return shim_enabled() ? hook->replacement : found;
+    return is_wanted(hook) ? hook->replacement : found;
 }
 
 void *resolve_dlsym(void *handle, const char *name, void *caller)

@@ -32,10 +32,9 @@
         cbz     x1, 1f
         ldrb    w9, [x1]
         cmp     w9, #'c'
-        b.ne    1f
-        ldrb    w9, [x1, #1]
-        cmp     w9, #'u'
-        b.eq    3f
+        b.eq    4f
+        cmp     w9, #'n'
+        b.eq    5f
 1:      adrp    x9, \real
         ldr     x9, [x9, :lo12:\real]
         cbz     x9, 2f
@@ -45,6 +44,14 @@
         bl      resolve_init
         restore
         b       1b
+
+4:      ldrb    w9, [x1, #1]
+        cmp     w9, #'u'
+        b.eq    3f
+        b       1b
+5:      ldrb    w9, [x1, #1]
+        cmp     w9, #'v'
+        b.ne    1b
 
 3:      save
         mov     x0, x1

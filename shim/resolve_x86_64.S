@@ -1,6 +1,6 @@
 /* resolve_x86_64.S: the exported dlsym and dlvsym, each under glibc's two versions.
  *
- * A name that does not begin with "cu", RTLD_NEXT, and a name that is not in hooks.def go on to the
+ * A name that begins neither with "cu" nor with "nv", RTLD_NEXT, and a name that is not in hooks.def go on to the
  * C library by a jump with the stack untouched, so that it sees the real caller. One of our names
  * goes to resolve.c with the caller's address as one more argument, by a jump as well.
  */
@@ -16,9 +16,9 @@
         testq   %rsi, %rsi
         je      1f
         cmpb    $'c', (%rsi)
-        jne     1f
-        cmpb    $'u', 1(%rsi)
-        je      3f
+        je      4f
+        cmpb    $'n', (%rsi)
+        je      5f
 1:      movq    \real(%rip), %rax
         testq   %rax, %rax
         je      2f
@@ -38,6 +38,12 @@
         popq    %rdi
         .cfi_adjust_cfa_offset -8
         jmp     1b
+
+4:      cmpb    $'u', 1(%rsi)
+        je      3f
+        jmp     1b
+5:      cmpb    $'v', 1(%rsi)
+        jne     1b
 
 3:      pushq   %rdi
         .cfi_adjust_cfa_offset 8

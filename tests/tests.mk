@@ -44,7 +44,8 @@ $(BUILD)/sim/libnvidia-ml.so.1: $(call sim_objects,nvml)
 	$(call run,LD)$(CC) -o $@ $^ $(SIM_LDFLAGS) -ldl
 
 # --- hosts: small unmodified CUDA programs, one access path each --------------------------------
-# host_direct_*.c link libcuda.so.1, host_runtime_*.c libcudart.so.12; the others look up by name.
+# host_direct_*.c link libcuda.so.1, host_runtime_*.c libcudart.so.12, host_nvml_*.c libcuda.so.1 and
+# libnvidia-ml.so.1; the others look up by name.
 
 HOST_SRC := $(wildcard tests/hosts/host_*.c)
 HOSTS    := $(HOST_SRC:tests/hosts/%.c=$(BUILD)/hosts/%)
@@ -54,6 +55,7 @@ hosts: $(HOSTS)
 
 $(BUILD)/hosts/host_direct_%: HOST_LIBS = -L$(BUILD)/sim -lcuda
 $(BUILD)/hosts/host_runtime_%: HOST_LIBS = -L$(BUILD)/sim -lcudart
+$(BUILD)/hosts/host_nvml_%: HOST_LIBS = -L$(BUILD)/sim -lcuda -l:libnvidia-ml.so.1
 $(HOSTS): $(BUILD)/hosts/%: tests/hosts/%.c $(SIM_LIBS) | deps-build
 	@mkdir -p $(@D)
 	$(call run,LD)$(CC) $(HOST_CFLAGS) $(DEPGEN) -MF $@.d -o $@ $< $(ALL_LDFLAGS) $(HOST_LIBS) -ldl

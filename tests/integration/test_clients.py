@@ -120,6 +120,16 @@ def test_script_fails_on_a_small_card(client):
     assert "CUDA_ERROR_OUT_OF_MEMORY" in result.stderr
 
 
+def test_nvml_by_nvidia_ml_py(run, venv):
+    argv = [PYTHON, "-B", CLIENTS / "nvml_memory.py"]
+    bare = clean(run.program(argv, env=BIG))
+    assert bare.stdout == f"{1024 * MIB} {960 * MIB}\n", bare.stderr
+    for column in (BIG, IN_HOST):
+        shimmed = clean(run.program(argv, shim=True, env=column))
+        assert shimmed.stdout == f"{4096 * MIB} {4032 * MIB}\n", shimmed.stderr
+        assert (shimmed.device["redirected_bytes"] > 0) == (column is IN_HOST)
+
+
 # --- numba's own tests of its driver layer, unmodified -----------------------------------------------
 # Those about memory, contexts, streams and events. Some compile kernels and fail, everywhere alike.
 

@@ -45,6 +45,7 @@ ELSEWHERE = {
     "host_direct_corners",
     "host_direct_report",
     "host_doors_matrix",
+    "host_nvml_memory",
 }
 
 COLUMNS = {

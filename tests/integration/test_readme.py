@@ -92,9 +92,9 @@ def test_options_named_in_the_text_exist():
 
 
 def test_hook_table_is_hooks_def():
-    bases = set(re.findall(r"^HOOK\(\w+, \w+, (\w+),", (ROOT / "shim/hooks.def").read_text(), re.MULTILINE))
+    bases = set(re.findall(r"^\w*HOOK\(\w+, \w+, (\w+),", (ROOT / "shim/hooks.def").read_text(), re.MULTILINE))
     table = section("hooks")
-    named = set(re.findall(r"\bcu[A-Z]\w+", table))
+    named = set(re.findall(r"\b(?:cu[A-Z]|nvml)\w+", table))
     assert bases and bases <= named, bases - named
 
 

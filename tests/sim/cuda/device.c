@@ -32,7 +32,7 @@ void device_start(void)
         struct device *device = &sim_devices[i];
 
         device->ordinal = i;
-        device->total = sim_settings.vram[i] / SIM_ALIGNMENT * SIM_ALIGNMENT;
+        device->total = sim_settings.vram[sim_settings.card[i]] / SIM_ALIGNMENT * SIM_ALIGNMENT;
         device->space.bytes = device->total * 4 > WINDOW_LEAST ? device->total * 4 : WINDOW_LEAST;
         device->space.base = (uintptr_t)device_reserve(device->space.bytes, PROT_NONE);
         device->space.top = device->space.base;
@@ -89,7 +89,7 @@ CUresult sim_device_get_uuid(CUuuid *uuid, CUdevice dev)
     if (!device_get(dev))
         return CUDA_ERROR_INVALID_DEVICE;
     memcpy(uuid->bytes, "simulatedcuda\0\0", sizeof(uuid->bytes));
-    uuid->bytes[15] = (char)dev;
+    uuid->bytes[15] = (char)sim_settings.card[dev];
     return CUDA_SUCCESS;
 }
 
@@ -164,7 +164,7 @@ CUresult sim_device_get_pci_bus_id(char *id, int length, CUdevice dev)
         return CUDA_ERROR_INVALID_VALUE;
     if (!device_get(dev))
         return CUDA_ERROR_INVALID_DEVICE;
-    snprintf(id, (size_t)length, "0000:%02X:00.0", (unsigned)(dev + 1) & 0xff);
+    snprintf(id, (size_t)length, "0000:%02X:00.0", (unsigned)(sim_settings.card[dev] + 1) & 0xff);
     return CUDA_SUCCESS;
 }
 
@@ -176,10 +176,12 @@ CUresult sim_device_get_by_pci_bus_id(CUdevice *dev, const char *id)
         (sscanf(id, "%x:%x:%x", &domain, &bus, &slot) != 3 &&
          (domain = 0, sscanf(id, "%x:%x", &bus, &slot) != 2)))
         return CUDA_ERROR_INVALID_VALUE;
-    if (domain || slot || bus < 1 || !device_get((int)bus - 1))
-        return CUDA_ERROR_INVALID_DEVICE;
-    *dev = (int)bus - 1;
-    return CUDA_SUCCESS;
+    for (int i = 0; !domain && !slot && i < sim_settings.devices; i++)
+        if (sim_settings.card[i] == (int)bus - 1) {
+            *dev = i;
+            return CUDA_SUCCESS;
+        }
+    return CUDA_ERROR_INVALID_DEVICE;
 }
 
 /* All simulated cards reach each other. */

@@ -144,16 +144,17 @@ static inline CUstream stream_of_flavour(CUstream stream, bool per_thread)
 #include "symbols.def"
 
 /* For the simulated NVML in the same process: not part of the driver API. 0 before cuInit. */
-size_t simcuda_used_bytes(int ordinal);
-__attribute__((visibility("default"))) size_t simcuda_used_bytes(int ordinal)
+size_t simcuda_used_bytes(int card);
+__attribute__((visibility("default"))) size_t simcuda_used_bytes(int card)
 {
-    const struct device *device = atomic_load(&sim_initialised) ? device_get(ordinal) : NULL;
     size_t used = 0;
 
-    if (device) {
-        sim_enter();
-        used = device->used;
-        sim_leave();
-    }
+    if (!atomic_load(&sim_initialised))
+        return 0;
+    sim_enter();
+    for (int i = 0; i < sim_settings.devices; i++)
+        if (sim_settings.card[i] == card)
+            used = sim_devices[i].used;
+    sim_leave();
     return used;
 }

@@ -3,6 +3,7 @@
  *   SIMCUDA_DEVICES       cards, 0 to 16 (1)
  *   SIMCUDA_VRAM          bytes of each: 1GiB, or 1GiB,2GiB; the last one holds for the rest (8GiB)
  *   SIMCUDA_CONTEXT       bytes that a context takes of its card (0, so that budgets are exact)
+ *   SIMCUDA_RESERVED      bytes that the driver keeps of each: NVML counts them, CUDA does not (0)
  *   SIMCUDA_DRIVER        must agree with the library that was loaded: 11.4, 12.2 or 13.0
  *   SIMCUDA_FAIL          function:n:code,...: the n-th call (or *) answers code (fault.c)
  *   SIMCUDA_LOG           file: a line for each call (calllog.c)
@@ -14,6 +15,8 @@
  *   SIMCUDA_NULL          1: null mode, for benchmarks (null.c)
  *   SIMCUDA_SEED          of jitter and address choice (1)
  *   SIMCUDA_HOST_POINTER  device attribute 91; 0: registered memory has two addresses (1)
+ *
+ * The driver also obeys CUDA_VISIBLE_DEVICES (numbers only), which NVML knows nothing of.
  */
 #include "sim.h"
 
@@ -77,6 +80,12 @@ static const char *read_size(const char *name, const char *text, size_t *bytes)
     sim_refuse("%s=%s: a size such as 512MiB or 8GiB is wanted", name, text);
 }
 
+static void read_one_size(const char *name, const char *text, size_t *bytes)
+{
+    if (*read_size(name, text, bytes))
+        sim_refuse("%s=%s: one size is wanted", name, text);
+}
+
 static void read_vram(const char *name, const char *text)
 {
     int count = 0;
@@ -122,13 +131,13 @@ static void read_one(const char *name, const char *text)
         sim_settings.devices = (int)read_number(name, text, 0, SIM_MAX_DEVICES);
     else if (!strcmp(name, "SIMCUDA_VRAM"))
         read_vram(name, text);
-    else if (!strcmp(name, "SIMCUDA_CONTEXT")) {
-        if (*read_size(name, text, &sim_settings.context_bytes))
-            sim_refuse("%s=%s: one size is wanted", name, text);
-    } else if (!strcmp(name, "SIMCUDA_CONTENT")) {
-        if (*read_size(name, text, &sim_settings.content))
-            sim_refuse("%s=%s: one size is wanted", name, text);
-    } else if (!strcmp(name, "SIMCUDA_COST"))
+    else if (!strcmp(name, "SIMCUDA_CONTEXT"))
+        read_one_size(name, text, &sim_settings.context_bytes);
+    else if (!strcmp(name, "SIMCUDA_CONTENT"))
+        read_one_size(name, text, &sim_settings.content);
+    else if (!strcmp(name, "SIMCUDA_RESERVED"))
+        read_one_size(name, text, &sim_settings.reserved_bytes);
+    else if (!strcmp(name, "SIMCUDA_COST"))
         sim_settings.cost = strdup(text);
     else if (!strcmp(name, "SIMCUDA_DRIVER"))
         read_driver(name, text);
@@ -152,10 +161,29 @@ static void read_one(const char *name, const char *text)
         sim_refuse("%s: no such setting", name);
 }
 
+/* "2,0": card 2 is device 0, card 0 is device 1. What follows a number that is no card's is not
+ * seen (CUDA C Programming Guide, "CUDA environment variables"). */
+void sim_settings_hide_cards(const char *visible)
+{
+    int count = 0;
+
+    for (const char *p = visible; isdigit((unsigned char)*p) && count < sim_settings.devices;) {
+        char *end;
+        long card = strtol(p, &end, 10);
+        if (card >= sim_settings.devices)
+            break;
+        sim_settings.card[count++] = (int)card;
+        p = end + (*end == ',');
+    }
+    sim_settings.devices = count;
+}
+
 void sim_settings_read(void)
 {
-    for (int i = 0; i < SIM_MAX_DEVICES; i++)
+    for (int i = 0; i < SIM_MAX_DEVICES; i++) {
         sim_settings.vram[i] = (size_t)8 << 30;
+        sim_settings.card[i] = i;
+    }
     for (char **entry = environ; entry && *entry; entry++) {
         const char *equals = strchr(*entry, '=');
         char name[64];

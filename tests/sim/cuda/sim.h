@@ -30,8 +30,10 @@ enum needs { NEED_ANY = 0, NEED_INIT = 1, NEED_CTX = 2, NOT_IN_CAPTURE = 4 };
 /* --- settings (settings.c): SIMCUDA_*, read once -------------------------------------------- */
 
 struct sim_settings {
-    int devices;
-    size_t vram[SIM_MAX_DEVICES];
+    int devices;                  /* that the process may see */
+    int card[SIM_MAX_DEVICES];    /* which one of the machine each of them is */
+    size_t vram[SIM_MAX_DEVICES]; /* of each card */
+    size_t reserved_bytes;        /* the driver's own, which only NVML tells of */
     size_t context_bytes;  /* what a context costs on its device; 0, so that budgets are exact */
     const char *fail;      /* SIMCUDA_FAIL, parsed by fault.c */
     const char *log;       /* SIMCUDA_LOG */
@@ -46,6 +48,7 @@ struct sim_settings {
 extern struct sim_settings sim_settings;
 extern const int sim_driver_version; /* 11040, 12020 or 13000: fixed when the library is linked */
 void sim_settings_read(void);
+void sim_settings_hide_cards(const char *visible); /* what CUDA_VISIBLE_DEVICES says */
 /* One line on stderr, then abort: for a setting that makes no sense. */
 _Noreturn void sim_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -32,6 +32,8 @@ uint64_t sim_now_ns(void)
 static void start_once(void)
 {
     sim_settings_read();
+    if (getenv("CUDA_VISIBLE_DEVICES"))
+        sim_settings_hide_cards(getenv("CUDA_VISIBLE_DEVICES"));
     random_state = sim_settings.seed * 0x9e3779b97f4a7c15u + 1;
     fault_start();
     log_start();

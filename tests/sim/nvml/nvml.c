@@ -6,9 +6,6 @@
 
 #include <dlfcn.h>
 
-/* The driver keeps this much for itself; only the second version tells it apart. */
-#define RESERVED_BYTES 0ull
-
 static pthread_once_t settings_once = PTHREAD_ONCE_INIT;
 static atomic_int users;
 
@@ -182,8 +179,8 @@ NVML_API nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory
         return NVML_ERROR_INVALID_ARGUMENT;
     if (memory->version != nvmlMemory_v2)
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
-    memory->total = sim_settings.vram[ordinal];
-    memory->reserved = RESERVED_BYTES;
+    memory->reserved = sim_settings.reserved_bytes;
+    memory->total = sim_settings.vram[ordinal] + memory->reserved;
     memory->used = used_bytes(ordinal);
     memory->free = memory->total - memory->reserved - memory->used;
     return NVML_SUCCESS;

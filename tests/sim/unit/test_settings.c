@@ -239,6 +239,32 @@ START_TEST(no_device)
 }
 END_TEST
 
+/* Card 2 is device 0, card 0 is device 1; the last number is no card's. */
+START_TEST(visible_devices)
+{
+    char bus[16];
+    CUuuid uuid;
+    int n;
+    size_t bytes;
+
+    setenv("SIMCUDA_DEVICES", "3", 1);
+    setenv("SIMCUDA_VRAM", "1GiB,2GiB,3GiB", 1);
+    setenv("CUDA_VISIBLE_DEVICES", "2,0,7", 1);
+    OK(cuInit(0));
+    OK(cuDeviceGetCount(&n));
+    ck_assert_int_eq(n, 2);
+    OK(cuDeviceTotalMem(&bytes, 0));
+    ck_assert_uint_eq(bytes, (size_t)3 << 30);
+    OK(cuDeviceGetUuid(&uuid, 0));
+    ck_assert_int_eq(uuid.bytes[15], 2);
+    OK(cuDeviceGetPCIBusId(bus, sizeof(bus), 0));
+    ck_assert_str_eq(bus, "0000:03:00.0");
+    OK(cuDeviceGetByPCIBusId(&n, "0000:01:00.0"));
+    ck_assert_int_eq(n, 1);
+    IS(cuDeviceGetByPCIBusId(&n, "0000:02:00.0"), CUDA_ERROR_INVALID_DEVICE);
+}
+END_TEST
+
 static TCase *cases(void)
 {
     TCase *tcase = tcase_create("settings");
@@ -251,6 +277,7 @@ static TCase *cases(void)
     tcase_add_loop_test(tcase, sizes, 0, 6);
     tcase_add_test(tcase, null_mode);
     tcase_add_test(tcase, no_device);
+    tcase_add_test(tcase, visible_devices);
     return tcase;
 }
 
