@@ -70,6 +70,19 @@ $(PRELOADS): $(BUILD)/hosts/lib%.so: tests/hosts/%.c | deps-build
 	@mkdir -p $(@D)
 	$(call run,LD)$(CC) $(HOST_CFLAGS) $(DEPGEN) -MF $@.d -fPIC -fvisibility=hidden -shared -o $@ $< $(ALL_LDFLAGS) -ldl
 
+# --- the conformance suite: one program, which finds the driver by dlsym ---------------------------
+
+CONFORM_SRC := $(wildcard tests/conformance/*.c)
+CONFORM     := $(BUILD)/conformance/conformance
+
+hosts: $(CONFORM)
+
+$(BUILD)/conformance/%.o: tests/conformance/%.c | deps-build
+	@mkdir -p $(@D)
+	$(call run,CC)$(CC) $(HOST_CFLAGS) $(DEPGEN) -c $< -o $@
+$(CONFORM): $(CONFORM_SRC:tests/conformance/%.c=$(BUILD)/conformance/%.o)
+	$(call run,LD)$(CC) -o $@ $^ $(ALL_LDFLAGS) -ldl
+
 # --- unit tests: one Check program for each tests/unit/test_*.c ----------------------------------
 # A program links the whole library's objects (hidden names and all), and Check.
 
