@@ -1,5 +1,5 @@
-/* capture.c: stream capture. What is captured is not kept, only refused or swallowed as documented.
- */
+/* capture.c: stream capture: which calls it refuses, which streams it takes in, when it is spoilt.
+ * What it keeps: graph.c. */
 #include "graph.h"
 #include "impl.h"
 
@@ -36,11 +36,11 @@ CUresult capture_forbids_unsafe_locked(void)
     return result;
 }
 
-CUresult capture_admit_locked(struct stream *stream, bool *swallow)
+CUresult capture_admit_locked(struct stream *stream, bool *captured)
 {
     struct capture *capture = stream->capture;
 
-    *swallow = capture != NULL;
+    *captured = capture != NULL;
     if (capture)
         return capture->status == CU_STREAM_CAPTURE_STATUS_ACTIVE
                    ? CUDA_SUCCESS

@@ -15,9 +15,21 @@ void *op_new(size_t bytes, const char *name, void (*run)(struct op *))
 {
     struct op *op = calloc(1, bytes);
 
+    op->bytes = bytes;
     op->name = name;
     op->run = run;
     return op;
+}
+
+struct op *op_again_locked(const struct op *op)
+{
+    struct op *again = malloc(op->bytes);
+
+    memcpy(again, op, op->bytes);
+    again->use_count = 0;
+    for (int i = 0; i < op->use_count; i++)
+        op_use_locked(again, op->uses[i].address, op->uses[i].size, op->uses[i].how);
+    return again;
 }
 
 void op_free(struct op *op)
@@ -232,21 +244,20 @@ void engine_wait_locked(struct stream *stream, uint64_t sequence)
         pthread_cond_wait(&sim_progress, &sim_lock);
 }
 
-static CUresult refuse_locked(struct op *op, CUresult result)
-{
-    release_uses_locked(op);
-    op_free(op);
-    return result;
-}
-
 CUresult engine_submit_locked(struct stream *stream, struct op *op, bool wait)
 {
     bool captured;
     CUresult result = capture_admit_locked(stream, &captured);
 
     op->stream = stream;
-    if (result != CUDA_SUCCESS || captured)
-        return refuse_locked(op, result);
+    if (result != CUDA_SUCCESS || captured) {
+        release_uses_locked(op);
+        if (captured && result == CUDA_SUCCESS)
+            graph_record_locked(stream->capture, op);
+        else
+            op_free(op);
+        return result;
+    }
     order_locked(stream, op);
     cost_enqueue_locked(stream, op->cost_ns);
     op->sequence = ++stream->enqueued;

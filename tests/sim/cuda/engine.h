@@ -61,6 +61,7 @@ struct dependency {
     uint64_t sequence;
 };
 struct op {
+    size_t bytes; /* of the whole structure that begins with this one */
     struct op *next;
     struct stream *stream;
     uint64_t sequence;
@@ -87,6 +88,8 @@ struct stream *stream_new_locked(struct ctx *ctx, unsigned flags, int priority);
 /* Allocates a zeroed operation of `bytes`, which starts with struct op. */
 void *op_new(size_t bytes, const char *name, void (*run)(struct op *));
 void op_free(struct op *op);
+/* The same once more, with what it touches looked up anew. */
+struct op *op_again_locked(const struct op *op);
 /* Puts the operation into the stream and owns it from then on. With `wait`, returns when it is
  * done, with its result. Drops and reacquires the lock. */
 CUresult engine_submit_locked(struct stream *stream, struct op *op, bool wait);
@@ -101,14 +104,18 @@ void op_use_locked(struct op *op, uint64_t address, size_t size, unsigned how);
 /* Capture (capture.c). */
 /* May a call that is unsafe in a capture be made by this thread now? Invalidates if not. */
 CUresult capture_forbids_unsafe_locked(void);
-/* May work go into this stream? *swallow: it is captured, and so not run. */
-CUresult capture_admit_locked(struct stream *stream, bool *swallow);
+/* May work go into this stream? *captured: it does not run, but becomes part of a graph. */
+CUresult capture_admit_locked(struct stream *stream, bool *captured);
 void capture_drop_ctx_locked(struct ctx *ctx);
-/* Memory of a graph: an allocation in a capture; a free of such memory, in a capture or (NULL) not.
- */
-CUresult graph_alloc_locked(struct capture *capture, struct device *device, size_t bytes,
+/* What a capture makes a node of its graph (graph.c): work, which it owns from then on; an
+ * allocation; the free of one. */
+void graph_record_locked(const struct capture *capture, struct op *op);
+CUresult graph_alloc_locked(const struct capture *capture, struct device *device, size_t bytes,
                             CUdeviceptr *out);
-CUresult graph_free_locked(struct capture *capture, CUdeviceptr address);
+CUresult graph_free_locked(const struct capture *capture, CUdeviceptr address);
+/* An allocation or a free of this block in the stream's order (ordered.c). */
+CUresult ordered_alloc_locked(struct range *range, struct stream *stream);
+CUresult ordered_free_locked(struct range *range, struct stream *stream);
 extern atomic_int capture_count; /* captures under way: 0 is the fast way out */
 
 /* --- spans: one side of a copy ---------------------------------------------------------------- */

@@ -104,12 +104,14 @@ CUresult sim_stream_wait_event(CUstream stream_handle, CUevent handle, unsigned 
 CUresult sim_graph_create(CUgraph *out, unsigned flags);
 CUresult sim_graph_destroy(CUgraph handle);
 CUresult sim_graph_clone(CUgraph *out, CUgraph original);
-CUresult sim_graph_count(CUgraph handle, size_t *count);
+CUresult sim_graph_nodes(CUgraph handle, CUgraphNode *nodes, size_t *count, bool roots_only);
+CUresult sim_graph_edges(CUgraph handle, CUgraphNode *from, CUgraphNode *to, size_t *count);
 CUresult sim_graph_instantiate(CUgraphExec *out, CUgraph handle, cuuint64_t flags);
 CUresult sim_graph_instantiate_with_params(CUgraphExec *out, CUgraph handle,
                                            CUDA_GRAPH_INSTANTIATE_PARAMS *params);
 CUresult sim_graph_exec_get_flags(CUgraphExec handle, cuuint64_t *flags);
 CUresult sim_graph_exec_destroy(CUgraphExec handle);
+CUresult sim_graph_upload(CUgraphExec handle, CUstream stream_handle);
 CUresult sim_graph_launch(CUgraphExec handle, CUstream stream_handle);
 
 /* hostmem.c */

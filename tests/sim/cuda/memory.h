@@ -43,6 +43,7 @@ struct range {
     struct pool *pool;      /* stream-ordered: where it comes from */
     size_t charged;         /* bytes of the pool */
     bool unborn;            /* the stream has not come to its allocation yet */
+    bool graph_home;        /* keeps an address for a graph; not memory itself */
     struct stream *free_in; /* freeing: where, and which operation that is */
     uint64_t free_sequence;
     struct range *freed_next, **freed_link; /* the pool's frees under way */

@@ -50,6 +50,13 @@ static void free_done(struct op *op)
         block_end_locked(range, "cuMemFreeAsync");
 }
 
+CUresult ordered_alloc_locked(struct range *range, struct stream *stream)
+{
+    range->unborn = true;
+    return engine_submit_locked(stream, &block_op_new(range, "cuMemAllocAsync", alloc_done)->op,
+                                false);
+}
+
 /* The latest block of this size that this stream frees. Not a larger one: what is enqueued for the
  * old block must find it at each of its addresses. */
 static struct range *reuse_locked(const struct pool *pool, struct stream *stream, size_t bytes,
@@ -128,10 +135,8 @@ static CUresult alloc_locked(struct pool *pool, struct stream *stream, size_t by
         }
         range->charged = charged;
     }
-    range->unborn = true;
     *out = range->node.base;
-    return engine_submit_locked(stream, &block_op_new(range, "cuMemAllocAsync", alloc_done)->op,
-                                false);
+    return ordered_alloc_locked(range, stream);
 }
 
 CUresult sim_mem_alloc_async(CUdeviceptr *out, size_t bytes, CUmemoryPool handle, bool own_pool,
@@ -160,7 +165,7 @@ CUresult sim_mem_alloc_async(CUdeviceptr *out, size_t bytes, CUmemoryPool handle
     return result;
 }
 
-static CUresult free_locked(struct range *range, struct stream *stream)
+CUresult ordered_free_locked(struct range *range, struct stream *stream)
 {
     struct block_op *op = block_op_new(range, "cuMemFreeAsync", free_done);
     uint64_t sequence = stream->enqueued + 1;
@@ -189,10 +194,10 @@ CUresult sim_mem_free_async(CUdeviceptr address, CUstream handle)
     stream = stream_get_locked(handle, &result);
     range = block_freeable_locked(address);
     /* "During stream capture ... must therefore be passed the address of a graph allocation" */
-    if (stream && (stream->capture || !range))
+    if (stream && stream->capture)
         result = graph_free_locked(stream->capture, address);
     else if (stream)
-        result = free_locked(range, stream);
+        result = range ? ordered_free_locked(range, stream) : CUDA_ERROR_INVALID_VALUE;
     sim_leave();
     return result;
 }

@@ -137,7 +137,7 @@ void range_end_locked(struct range *range)
     }
     if (range->pool)
         pool_block_end_locked(range);
-    else if (range->kind == RANGE_DEVICE)
+    else if (range->kind == RANGE_DEVICE && !range->graph_home)
         device_give_locked(range->device,
                            (size + SIM_ALIGNMENT - 1) / SIM_ALIGNMENT * SIM_ALIGNMENT);
     if (!leave_chain_locked(range)) {

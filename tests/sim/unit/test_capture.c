@@ -212,8 +212,7 @@ START_TEST(frees_in_a_capture)
     IS(cuMemFreeAsync(q, other), CUDA_ERROR_INVALID_VALUE); /* the graph does not exist yet */
     OK(cuStreamEndCapture(stream, &graph));
     OK(cuGraphDestroy(graph));
-    OK(cuMemFreeAsync(q, other)); /* what a graph left behind */
-    IS(cuMemFreeAsync(q, other), CUDA_ERROR_INVALID_VALUE);
+    IS(cuMemFreeAsync(q, other), CUDA_ERROR_INVALID_VALUE); /* was never launched */
     OK(cuMemFreeAsync(pooled, other));
     OK(cuMemFree(p));
     OK(cuCtxSynchronize());
@@ -221,40 +220,213 @@ START_TEST(frees_in_a_capture)
 }
 END_TEST
 
-START_TEST(an_empty_graph_can_be_launched)
+/* Begins a capture on a stream of its own. */
+static CUstream capture(CUstreamCaptureMode mode)
 {
-    CUDA_GRAPH_INSTANTIATE_PARAMS params = {.flags = 1};
-    CUgraphExec exec, second;
     CUstream stream;
+
+    OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    OK(cuStreamBeginCapture(stream, mode));
+    return stream;
+}
+
+static CUgraphExec instantiate(CUstream stream, cuuint64_t flags)
+{
+    CUgraphExec exec;
     CUgraph graph;
-    CUdeviceptr p;
-    cuuint64_t flags;
-    size_t nodes = 7;
+
+    OK(cuStreamEndCapture(stream, &graph));
+    OK(cuGraphInstantiate(&exec, graph, flags));
+    OK(cuGraphDestroy(graph)); /* the executable graph stands on its own */
+    return exec;
+}
+
+START_TEST(a_launch_does_what_was_captured)
+{
+    CUstream stream;
+    CUgraphExec exec;
+    CUdeviceptr p, q;
+    uint32_t *pinned;
+    uint64_t words = 1024;
+    uint32_t one = 1;
 
     start();
     p = alloc(4096);
-    OK(cuMemsetD32(p, 1, 1024));
+    q = alloc(4096);
+    OK(cuMemsetD32(q, 9, words));
+    OK(cuMemHostAlloc((void **)&pinned, 4096, 0));
     OK(cuCtxSynchronize());
-    OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
-    OK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
-    OK(fill(p, 2, 1024, stream));
-    OK(cuStreamEndCapture(stream, &graph));
-    OK(cuGraphGetNodes(graph, NULL, &nodes));
-    ck_assert_uint_eq(nodes, 0);
-    OK(cuGraphInstantiate(&exec, graph, 0));
-    OK(cuGraphInstantiateWithParams(&second, graph, &params));
-    OK(cuGraphExecGetFlags(second, &flags));
-    ck_assert_uint_eq(flags, 1);
-    OK(cuGraphDestroy(graph));
-    IS(cuGraphInstantiate(&second, graph, 0), CUDA_ERROR_INVALID_VALUE);
+    stream = capture((CUstreamCaptureMode)_i);
+    OK(cuMemcpyHtoDAsync(p, pinned, 4096, stream));
+    OK(launch(test.add, stream, (void *[]){&p, &one, &words}));
+    OK(cuMemcpyDtoDAsync(q, p, 2048, stream));
+    OK(cuMemsetD32Async(q, 5, 16, stream));
+    exec = instantiate(stream, 0);
     OK(cuGraphUpload(exec, stream));
+    OK(cuStreamSynchronize(stream));
+    ck_assert_uint_eq(wrong_words(q, 9, words), 0); /* nothing has run */
+    for (uint32_t round = 10; round < 13; round++) {
+        for (size_t i = 0; i < words; i++) /* the source is read when the launch runs */
+            pinned[i] = round;
+        OK(cuGraphLaunch(exec, stream));
+        OK(cuStreamSynchronize(stream));
+        ck_assert_uint_eq(wrong_words(p, round + 1, words), 0);
+        ck_assert_uint_eq(wrong_words(q, 5, 16), 0);
+        ck_assert_uint_eq(wrong_words(q + 64, round + 1, words / 2 - 16), 0);
+        ck_assert_uint_eq(wrong_words(q + 2048, 9, words / 2), 0);
+    }
+    OK(cuGraphExecDestroy(exec));
+    OK(cuMemFreeHost(pinned));
+    OK(cuMemFree(p));
+    OK(cuMemFree(q));
+}
+END_TEST
+
+/* One launch after the other, on whatever stream. */
+START_TEST(launches_of_a_graph_wait_for_each_other)
+{
+    CUstream stream = NULL, other;
+    CUgraphExec exec;
+    CUdeviceptr p;
+    uint64_t words = 1024;
+    uint32_t one = 1;
+
+    start();
+    p = alloc(4096);
+    OK(cuMemsetD32(p, 0, words));
+    OK(cuCtxSynchronize());
+    OK(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));
+    stream = capture(CU_STREAM_CAPTURE_MODE_RELAXED);
+    OK(spin(3000, stream));
+    OK(launch(test.add, stream, (void *[]){&p, &one, &words}));
+    exec = instantiate(stream, 0);
+    for (int i = 0; i < 10; i++)
+        OK(cuGraphLaunch(exec, i % 2 ? stream : other));
+    OK(cuStreamSynchronize(stream)); /* the last of them */
+    ck_assert_uint_eq(wrong_words(p, 10, words), 0);
+    OK(cuGraphExecDestroy(exec));
+    OK(cuMemFree(p));
+}
+END_TEST
+
+static void launch_after_free(void)
+{
+    CUgraphExec exec;
+    CUstream stream;
+    CUdeviceptr p;
+
+    start();
+    p = alloc(4096);
+    stream = capture(CU_STREAM_CAPTURE_MODE_RELAXED);
+    OK(fill(p, 2, 1024, stream));
+    exec = instantiate(stream, 0);
+    OK(cuMemFree(p));
+    OK(cuGraphLaunch(exec, stream));
+    IS(cuStreamSynchronize(stream), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
+/* What a graph uses stays the host's to keep. */
+START_TEST(memory_that_a_graph_lost)
+{
+    const char *report = scratch("SIMCUDA_REPORT");
+
+    ck_assert_int_eq(child(launch_after_free), 0);
+    ck_assert_ptr_nonnull(strstr(slurp(report), "fill in stream"));
+}
+END_TEST
+
+START_TEST(memory_of_a_graph)
+{
+    CUgraphExec exec, kept;
+    CUstream stream;
+    CUdeviceptr p, q, r;
+    size_t before;
+
+    start();
+    q = alloc(MIB);
+    before = free_bytes();
+    stream = capture(CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
+    OK(cuMemAllocAsync(&p, MIB, stream));
+    OK(cuMemsetD32Async(p, 6, MIB / 4, stream));
+    OK(cuMemcpyDtoDAsync(q, p, MIB, stream));
+    OK(cuMemFreeAsync(p, stream));
+    IS(cuMemFreeAsync(p, stream), CUDA_ERROR_INVALID_VALUE);
+    exec = instantiate(stream, 0);
+    ck_assert_uint_eq(free_bytes(), before);
+    for (int i = 0; i < 5; i++)
+        OK(cuGraphLaunch(exec, stream));
+    OK(cuStreamSynchronize(stream));
+    ck_assert_uint_eq(wrong_words(q, 6, MIB / 4), 0);
+    ck_assert_uint_eq(free_bytes(), before);
+    OK(cuGraphExecDestroy(exec));
+    /* What a graph allocates and does not free outlives it. _i: freed by the next launch. */
+    OK(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+    OK(cuMemAllocAsync(&r, MIB, stream));
+    OK(fill(r, 7, MIB / 4, stream));
+    kept = instantiate(stream, (cuuint64_t)_i);
+    OK(cuGraphLaunch(kept, stream));
+    IS(cuGraphLaunch(kept, stream), _i ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
+    OK(cuGraphExecDestroy(kept));
+    OK(cuStreamSynchronize(stream));
+    ck_assert_uint_eq(free_bytes(), before - MIB);
+    ck_assert_uint_eq(wrong_words(r, 7, MIB / 4), 0);
+    OK(cuMemFreeAsync(r, stream));
+    OK(cuStreamSynchronize(stream));
+    ck_assert_uint_eq(free_bytes(), before);
+    IS(cuMemFreeAsync(r, stream), CUDA_ERROR_INVALID_VALUE);
+    OK(cuMemFree(q));
+}
+END_TEST
+
+START_TEST(what_is_in_a_graph)
+{
+    CUDA_GRAPH_INSTANTIATE_PARAMS params = {.flags = 1};
+    CUgraphNode nodes[3], from[3], to[3];
+    CUgraph graph, clone, empty;
+    CUgraphExec exec;
+    CUstream stream;
+    CUdeviceptr p;
+    cuuint64_t flags;
+    size_t count;
+
+    start();
+    p = alloc(4096);
+    stream = capture(CU_STREAM_CAPTURE_MODE_RELAXED);
+    OK(fill(p, 2, 1024, stream));
+    OK(fill(p, 3, 1024, stream));
+    OK(cuStreamEndCapture(stream, &graph));
+    OK(cuGraphClone(&clone, graph));
+    OK(cuGraphDestroy(graph));
+    IS(cuGraphInstantiate(&exec, graph, 0), CUDA_ERROR_INVALID_VALUE);
+    OK(cuGraphGetNodes(clone, NULL, &count));
+    ck_assert_uint_eq(count, 2);
+    count = 3;
+    OK(cuGraphGetNodes(clone, nodes, &count));
+    ck_assert_uint_eq(count, 2);
+    ck_assert_ptr_null(nodes[2]);
+    OK(cuGraphGetRootNodes(clone, NULL, &count));
+    ck_assert_uint_eq(count, 1);
+    count = 3;
+    OK(cuGraphGetEdges(clone, from, to, NULL, &count));
+    ck_assert_uint_eq(count, 1);
+    ck_assert_ptr_eq(from[0], nodes[0]);
+    ck_assert_ptr_eq(to[0], nodes[1]);
+    OK(cuGraphInstantiateWithParams(&exec, clone, &params));
+    OK(cuGraphExecGetFlags(exec, &flags));
+    ck_assert_uint_eq(flags, 1);
     OK(cuGraphLaunch(exec, stream));
     OK(cuStreamSynchronize(stream));
-    ck_assert_uint_eq(wrong_words(p, 1, 1024), 0); /* it has no content */
-    OK(cuGraphExecDestroy(second));
+    ck_assert_uint_eq(wrong_words(p, 3, 1024), 0);
     OK(cuGraphExecDestroy(exec));
     IS(cuGraphLaunch(exec, stream), CUDA_ERROR_INVALID_VALUE);
     IS(cuGraphExecDestroy(exec), CUDA_ERROR_INVALID_VALUE);
+    OK(cuGraphDestroy(clone));
+    OK(cuGraphCreate(&empty, 0));
+    OK(cuGraphInstantiate(&exec, empty, 0));
+    OK(cuGraphLaunch(exec, stream));
+    OK(cuStreamSynchronize(stream));
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(empty));
     OK(cuMemFree(p));
 }
 END_TEST
@@ -270,7 +442,11 @@ static TCase *cases(void)
     tcase_add_test(tcase, allocations_of_a_graph);
     tcase_add_test(tcase, the_graph_of_a_failed_capture);
     tcase_add_test(tcase, frees_in_a_capture);
-    tcase_add_test(tcase, an_empty_graph_can_be_launched);
+    tcase_add_loop_test(tcase, a_launch_does_what_was_captured, 0, 3);
+    tcase_add_test(tcase, launches_of_a_graph_wait_for_each_other);
+    tcase_add_test(tcase, memory_that_a_graph_lost);
+    tcase_add_loop_test(tcase, memory_of_a_graph, 0, 2);
+    tcase_add_test(tcase, what_is_in_a_graph);
     return tcase;
 }
 
