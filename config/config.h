@@ -30,16 +30,10 @@ struct cfg_size {
 };
 
 /* GPUS: all devices, or those named. */
-struct cfg_gpu {
-    bool is_uuid;
-    int ordinal;
-    unsigned char uuid[16]; /* GPU-xxxxxxxx-xxxx-... as bytes; `uuid_len` of them are compared */
-    size_t uuid_len;        /* a UUID may be cut short, as in CUDA_VISIBLE_DEVICES */
-};
 struct cfg_gpus {
     bool all;
     size_t count;
-    struct cfg_gpu gpu[CFG_GPUS_MAX];
+    struct pol_gpu gpu[CFG_GPUS_MAX];
 };
 
 /* The C type of each kind. */

@@ -57,7 +57,7 @@ static void format_gpus(const struct cfg_gpus *gpus, char *buf, size_t len)
 {
     snprintf(buf, len, "%s", gpus->all ? "all" : "");
     for (size_t i = 0; i < gpus->count; i++) {
-        const struct cfg_gpu *gpu = &gpus->gpu[i];
+        const struct pol_gpu *gpu = &gpus->gpu[i];
 
         append(buf, len, "%s", i ? "," : "");
         if (!gpu->is_uuid) {

@@ -245,7 +245,7 @@ static int hex_value(char c)
 }
 
 /* xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx, or whole bytes from its beginning. */
-static bool read_uuid(struct span *s, struct cfg_gpu *gpu)
+static bool read_uuid(struct span *s, struct pol_gpu *gpu)
 {
     while (s->at < s->end && gpu->uuid_len < sizeof(gpu->uuid)) {
         size_t n = gpu->uuid_len;
@@ -265,7 +265,7 @@ static bool read_uuid(struct span *s, struct cfg_gpu *gpu)
     return gpu->uuid_len > 0 && s->at == s->end;
 }
 
-static bool read_gpu(struct span s, struct cfg_gpu *gpu)
+static bool read_gpu(struct span s, struct pol_gpu *gpu)
 {
     memset(gpu, 0, sizeof(*gpu));
     if (s.end - s.at > 4 && strncasecmp(s.at, "GPU-", 4) == 0) {

@@ -10,6 +10,7 @@
 
 #include "policy/budget.h"
 #include "policy/classify.h"
+#include "policy/rules.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,14 +49,6 @@ struct pol_limits {
     uint64_t working;    /* our bytes in VRAM when working memory is asked for; >= gpu_budget */
     uint64_t vram_cap;   /* our bytes in VRAM at the very most: vram_limit, or POL_NONE */
     uint64_t sys_avail;  /* our bytes in RAM; host_limit applied */
-};
-
-/* What a rule says of an allocation. */
-enum pol_place {
-    POL_PLACE_AUTO,   /* nothing: class and budget decide */
-    POL_PLACE_DEVICE, /* VRAM until the driver refuses, whatever the budget says */
-    POL_PLACE_HOST,   /* host memory while there is room, at any size */
-    POL_PLACE_SKIP,   /* the driver alone: never redirected, not even after an out-of-memory */
 };
 
 struct pol_request {

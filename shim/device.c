@@ -86,9 +86,8 @@ static bool is_target(int ordinal, CUdevice handle)
     if (wish->all)
         return true;
     for (size_t i = 0; i < wish->count; i++) {
-        const struct cfg_gpu *gpu = &wish->gpu[i];
-        if (gpu->is_uuid ? have_uuid && memcmp(uuid.bytes, gpu->uuid, gpu->uuid_len) == 0
-                         : gpu->ordinal == ordinal)
+        const unsigned char *bytes = have_uuid ? (const unsigned char *)uuid.bytes : NULL;
+        if (pol_gpu_is(&wish->gpu[i], ordinal, bytes))
             return true;
     }
     return false;
