@@ -12,6 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What the host wants of a block that host memory may not give it. */
+enum alloc_stays {
+    MAY_MOVE,
+    STAYS_IF_IT_CAN, /* the budget does not move it, an out-of-memory does */
+    STAYS,
+};
+
 /* What the host asked for: cuMemAlloc, or with `pitched` cuMemAllocPitch. */
 struct alloc_request {
     size_t bytes; /* pitched: at least this much, pitch x height */
@@ -22,12 +29,17 @@ struct alloc_request {
     /* Stream-ordered: cuMemAllocAsync, or with a pool cuMemAllocFromPoolAsync. NULL: neither. */
     const struct stream_order *order;
     CUmemoryPool pool;
+    /* cuMemCreate: the result's address is a handle, and no context is needed. */
+    const CUmemAllocationProp *physical;
+    enum alloc_stays stays;
 };
 
 struct alloc_result {
     CUdeviceptr address;
     size_t bytes;
-    size_t pitch; /* bytes from row to row; pitched only */
+    size_t pitch;          /* bytes from row to row; pitched only */
+    struct device *device; /* where it is counted; NULL: it is the driver's alone */
+    bool host;             /* it lies in host memory */
 };
 
 /* --- VRAM (backing_device.c) ----------------------------------------------------------------- */
@@ -42,6 +54,9 @@ CUresult backing_device_alloc(struct context *context, const struct alloc_reques
 
 /* Counts an allocation of managed memory, which the driver places by itself. */
 void backing_device_note_managed(struct context *context, CUdeviceptr address, uint64_t bytes);
+
+/* Takes a physical allocation that has ended out of the count. */
+void backing_device_uncount(struct device *device, uint64_t bytes);
 
 /* Frees an address by `how` (the driver's cuMemFree or a stream-ordered one). An address that we
  * did not see is the driver's alone. A free that fails leaves everything as it was. */
@@ -70,11 +85,26 @@ bool backing_host_free(uint64_t address, const struct stream_order *order,
  * the bytes that the host still held in them. */
 uint64_t backing_host_drop(struct context *context);
 
+/* Memory that the driver pins for us elsewhere (backing_vmm.c) counts against the same room. False,
+ * and not counted, if it has none left. */
+bool backing_host_count(uint64_t bytes, uint64_t room);
+void backing_host_uncount(uint64_t bytes);
+
 /* Bytes pinned by us in the process. */
 uint64_t backing_host_pinned(void);
 uint64_t backing_host_pinned_peak(void);
 
 /* A forked child. */
 void backing_host_forget(void);
+
+/* --- physical host memory (backing_vmm.c) ---------------------------------------------------- */
+
+/* cuMemCreate with the same properties but another place: the NUMA node next to the device. False,
+ * and nothing changed, if there is none to be had. */
+bool backing_vmm_create(struct device *device, const struct alloc_request *request, uint64_t room,
+                        CUmemGenericAllocationHandle *handle);
+
+/* A forked child. */
+void backing_vmm_forget(void);
 
 #endif

@@ -18,6 +18,16 @@ static void uncount(const struct reg_record *record)
         ledger_sub(ledger, record->bytes);
 }
 
+/* Of `reserved` bytes that were counted, `bytes` have come. */
+static void settle(struct ledger *ledger, uint64_t bytes, uint64_t reserved)
+{
+    if (bytes > reserved)
+        ledger_reserve(ledger, bytes - reserved);
+    else if (bytes < reserved)
+        ledger_sub(ledger, reserved - bytes);
+    ledger_settle(ledger, bytes);
+}
+
 /* Counts what has come from the driver. Where it cannot be recorded it is not counted either, since
  * its end would go unseen. */
 static void record(struct context *context, CUdeviceptr address, uint64_t bytes, enum reg_kind kind,
@@ -35,16 +45,14 @@ static void record(struct context *context, CUdeviceptr address, uint64_t bytes,
         bytes = 0;
     else if (replaced.address)
         uncount(&replaced);
-    if (bytes > reserved)
-        ledger_reserve(ledger, bytes - reserved);
-    else if (bytes < reserved)
-        ledger_sub(ledger, reserved - bytes);
-    ledger_settle(ledger, bytes);
+    settle(ledger, bytes, reserved);
 }
 
 CUresult backing_device_ask(const struct alloc_request *q, struct alloc_result *result)
 {
     result->bytes = q->bytes;
+    if (q->physical)
+        return driver.cuMemCreate(&result->address, q->bytes, q->physical, 0);
     if (q->order && q->pool)
         return q->order->per_thread ? driver.cuMemAllocFromPoolAsync_ptsz(
                                           &result->address, q->bytes, q->pool, q->order->stream)
@@ -68,10 +76,19 @@ CUresult backing_device_alloc(struct context *context, const struct alloc_reques
     CUresult r = backing_device_ask(request, result);
 
     if (r == CUDA_SUCCESS)
+        result->device = context->device;
+    if (r == CUDA_SUCCESS && request->physical) /* a handle is no address: vmm.c records it */
+        settle(&context->device->vram, result->bytes, reserved);
+    else if (r == CUDA_SUCCESS)
         record(context, result->address, result->bytes, REG_DEVICE, reserved);
     else if (reserved)
         ledger_sub(&context->device->vram, reserved);
     return r;
+}
+
+void backing_device_uncount(struct device *device, uint64_t bytes)
+{
+    ledger_sub(&device->vram, bytes);
 }
 
 void backing_device_note_managed(struct context *context, CUdeviceptr address, uint64_t bytes)

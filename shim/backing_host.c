@@ -39,6 +39,29 @@ uint64_t backing_host_pinned_peak(void)
     return atomic_load_explicit(&pinned_peak, memory_order_relaxed);
 }
 
+static void note_peak(void)
+{
+    uint64_t peak = atomic_load(&pinned_peak), now = atomic_load(&pinned_total);
+    while (now > peak && !atomic_compare_exchange_weak(&pinned_peak, &peak, now))
+        ;
+}
+
+bool backing_host_count(uint64_t bytes, uint64_t room)
+{
+    uint64_t pinned = atomic_load(&pinned_total);
+    do {
+        if (bytes > room || pinned > room - bytes)
+            return false;
+    } while (!atomic_compare_exchange_weak(&pinned_total, &pinned, pinned + bytes));
+    note_peak();
+    return true;
+}
+
+void backing_host_uncount(uint64_t bytes)
+{
+    atomic_fetch_sub(&pinned_total, bytes);
+}
+
 static uint64_t round_up(uint64_t n, uint64_t to)
 {
     return (n + to - 1) / to * to;
@@ -314,9 +337,7 @@ static bool pool_grow(struct context *context, uint64_t bytes, uint64_t room)
     pthread_mutex_lock(&pool->lock);
     if (arena)
         pool->kind = kind;
-    uint64_t peak = atomic_load(&pinned_peak), now = atomic_load(&pinned_total);
-    while (now > peak && !atomic_compare_exchange_weak(&pinned_peak, &peak, now))
-        ;
+    note_peak();
     if (arena && !pool_add(pool, arena)) {
         unpin(arena);
         return false;

@@ -90,6 +90,19 @@ struct context *context_current(void)
     return c;
 }
 
+struct context *context_of_none(int ordinal)
+{
+    static struct context none[DEVICES_MAX];
+    struct device *device = device_get(ordinal);
+
+    if (!device)
+        return NULL;
+    pthread_mutex_lock(&lock);
+    none[ordinal].device = device;
+    pthread_mutex_unlock(&lock);
+    return &none[ordinal];
+}
+
 static void change_state(struct context *context, enum context_state state)
 {
     pthread_mutex_lock(&lock);

@@ -58,6 +58,10 @@ struct context {
  * cannot be told. One driver call when nothing changed since the last time on this thread. */
 struct context *context_current(void);
 
+/* A record for memory of a device that belongs to no context (cuMemCreate): it has no handle, is
+ * never current and never ends. NULL if there is no such device. */
+struct context *context_of_none(int ordinal);
+
 /* Before the driver is asked to destroy a context: what the record of it holds belongs to the
  * context of this moment, not to one that is given the same handle right afterwards. */
 void context_begin_end(CUcontext handle);

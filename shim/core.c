@@ -49,28 +49,43 @@ static void count_redirected(struct device *d, uint64_t bytes)
     raise_peak(&d->host_bytes_peak, atomic_fetch_add(&d->host_bytes, bytes) + bytes);
 }
 
+/* A block of host memory for the request, or a physical allocation of it. */
+static bool take_host(struct context *context, const struct alloc_request *request, uint64_t room,
+                      struct alloc_result *result)
+{
+    struct arena_block block;
+    static atomic_bool warned;
+
+    if (request->physical)
+        return backing_vmm_create(context->device, request, room, &result->address);
+    if (backing_host_alloc(context, request->bytes, room, request->order, &block)) {
+        result->address = block.base;
+        return true;
+    }
+    if (!atomic_exchange(&warned, true))
+        log_warn("host memory could not be pinned; VRAM is tried instead (HYBRIDMEM_BACKING "
+                 "chooses how, HYBRIDMEM_HOST_LIMIT and HYBRIDMEM_SYSTEM_RAM_PAD_GB how much)");
+    return false;
+}
+
 /* Tries host memory within `room`; false, and nothing changed, if that cannot be. `why` is for the
  * log. */
 static bool redirect(struct context *context, const struct alloc_request *request, uint64_t room,
                      const char *why, struct alloc_result *result)
 {
-    struct arena_block block;
     char size[LOG_SIZE_MAX];
-    static atomic_bool warned;
 
     if (!host_reserve(request->bytes, room))
         return false;
-    if (!backing_host_alloc(context, request->bytes, room, request->order, &block)) {
+    if (!take_host(context, request, room, result)) {
         atomic_fetch_sub(&host_live, request->bytes);
-        if (!atomic_exchange(&warned, true))
-            log_warn("host memory could not be pinned; VRAM is tried instead (HYBRIDMEM_BACKING "
-                     "chooses how, HYBRIDMEM_HOST_LIMIT and HYBRIDMEM_SYSTEM_RAM_PAD_GB how much)");
         return false;
     }
     count_redirected(context->device, request->bytes);
     log_debug("cuda:%d: %s to host memory at %#llx: %s", context->device->ordinal,
-              log_size(request->bytes, size), (unsigned long long)block.base, why);
-    result->address = block.base;
+              log_size(request->bytes, size), (unsigned long long)result->address, why);
+    result->device = context->device;
+    result->host = true;
     result->bytes = request->bytes;
     result->pitch = request->pitched ? request->bytes / request->height : 0;
     return true;
@@ -147,7 +162,8 @@ static CUresult overflow(struct context *context, const struct alloc_request *re
 
 CUresult core_alloc(const struct alloc_request *asked, struct alloc_result *result)
 {
-    struct context *context = context_current();
+    struct context *context =
+        asked->physical ? context_of_none(asked->physical->location.id) : context_current();
     struct alloc_request request;
     struct pol_limits limits;
 
@@ -162,7 +178,7 @@ CUresult core_alloc(const struct alloc_request *asked, struct alloc_result *resu
     if (request.bytes >= atomic_load_explicit(&d->small_below, memory_order_relaxed)) {
         struct pol_verdict v = decide(d, request.bytes, &limits, &reserved);
         /* While a stream captures, the driver owns what is allocated, as long as it can. */
-        if (v.host && !context_capturing()) {
+        if (v.host && !context_capturing() && request.stays == MAY_MOVE) {
             if (redirect(context, &request, limits.sys_avail, pol_reason_text(v.reason), result))
                 return CUDA_SUCCESS;
             tried_host = true;
@@ -172,7 +188,7 @@ CUresult core_alloc(const struct alloc_request *asked, struct alloc_result *resu
             count_insufficient(d, request.bytes, &limits);
     }
     CUresult r = backing_device_alloc(context, &request, reserved, result);
-    if (r == CUDA_ERROR_OUT_OF_MEMORY && !tried_host)
+    if (r == CUDA_ERROR_OUT_OF_MEMORY && !tried_host && request.stays != STAYS)
         r = overflow(context, &request, exhausted, result);
     if (r == CUDA_ERROR_OUT_OF_MEMORY)
         atomic_fetch_add(&d->refused, 1);
@@ -205,6 +221,16 @@ CUresult core_free(CUdeviceptr address, const struct stream_order *order, backin
     struct context *context = arena_owner(block.arena);
     uncount_redirected(context->device, block.bytes);
     return CUDA_SUCCESS;
+}
+
+void core_physical_ended(struct device *device, uint64_t bytes, bool host)
+{
+    if (host) {
+        uncount_redirected(device, bytes);
+        backing_host_uncount(bytes);
+    } else {
+        backing_device_uncount(device, bytes);
+    }
 }
 
 bool core_is_ours(CUdeviceptr address, struct arena_block *block)
@@ -246,6 +272,7 @@ void core_forget_everything(void)
     context_forget_all();
     device_forget();
     backing_host_forget();
+    backing_vmm_forget();
     window_after_fork();
     atomic_store(&host_live, 0);
 }

@@ -18,6 +18,9 @@ CUresult core_alloc(const struct alloc_request *request, struct alloc_result *re
 CUresult core_free(CUdeviceptr address, const struct stream_order *order, backing_free_fn *how,
                    void *arg);
 
+/* A physical allocation that core_alloc() counted is gone. */
+void core_physical_ended(struct device *device, uint64_t bytes, bool host);
+
 /* Is [address, address + bytes) something that the driver should judge? False if any of it is
  * redirected memory and not wholly inside one live block: the driver, which sees only the arena,
  * would let a copy run into a neighbour (promise P3). Lock-free; cheap when nothing is redirected.

@@ -84,7 +84,50 @@
 #define ABI_DEVICE_ATTRIBUTES(X)                                                                   \
     X(CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT, 14)                                                   \
     X(CU_DEVICE_ATTRIBUTE_TEXTURE_PITCH_ALIGNMENT, 51)                                             \
-    X(CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM, 91)
+    X(CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM, 91)                             \
+    X(CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID, 134)                                                       \
+    X(CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, 141)
+
+#define ABI_MEM_LOCATION_TYPES(X)                                                                  \
+    X(CU_MEM_LOCATION_TYPE_INVALID, 0)                                                             \
+    X(CU_MEM_LOCATION_TYPE_NONE, 0)                                                                \
+    X(CU_MEM_LOCATION_TYPE_DEVICE, 1)                                                              \
+    X(CU_MEM_LOCATION_TYPE_HOST, 2)                                                                \
+    X(CU_MEM_LOCATION_TYPE_HOST_NUMA, 3)                                                           \
+    X(CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT, 4)
+
+#define ABI_MEM_ALLOCATION_TYPES(X)                                                                \
+    X(CU_MEM_ALLOCATION_TYPE_INVALID, 0)                                                           \
+    X(CU_MEM_ALLOCATION_TYPE_PINNED, 1)                                                            \
+    X(CU_MEM_ALLOCATION_TYPE_MANAGED, 2)
+
+#define ABI_MEM_HANDLE_TYPES(X)                                                                    \
+    X(CU_MEM_HANDLE_TYPE_NONE, 0)                                                                  \
+    X(CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 1)                                                 \
+    X(CU_MEM_HANDLE_TYPE_WIN32, 2)                                                                 \
+    X(CU_MEM_HANDLE_TYPE_WIN32_KMT, 4)                                                             \
+    X(CU_MEM_HANDLE_TYPE_FABRIC, 8)
+
+#define ABI_MEM_ACCESS_FLAGS(X)                                                                    \
+    X(CU_MEM_ACCESS_FLAGS_PROT_NONE, 0)                                                            \
+    X(CU_MEM_ACCESS_FLAGS_PROT_READ, 1)                                                            \
+    X(CU_MEM_ACCESS_FLAGS_PROT_READWRITE, 3)
+
+#define ABI_MEM_GRANULARITY_FLAGS(X)                                                               \
+    X(CU_MEM_ALLOC_GRANULARITY_MINIMUM, 0)                                                         \
+    X(CU_MEM_ALLOC_GRANULARITY_RECOMMENDED, 1)
+
+#define ABI_MEM_RANGE_HANDLE_TYPES(X) X(CU_MEM_RANGE_HANDLE_TYPE_DMA_BUF_FD, 1)
+
+#define ABI_POOL_ATTRIBUTES(X)                                                                     \
+    X(CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES, 1)                                          \
+    X(CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC, 2)                                                \
+    X(CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES, 3)                                        \
+    X(CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, 4)                                                        \
+    X(CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT, 5)                                                     \
+    X(CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH, 6)                                                        \
+    X(CU_MEMPOOL_ATTR_USED_MEM_CURRENT, 7)                                                         \
+    X(CU_MEMPOOL_ATTR_USED_MEM_HIGH, 8)
 
 /* These are macros in cuda.h, hence not an enum there. */
 #define ABI_MEMHOST_FLAGS(X)                                                                       \
@@ -102,6 +145,13 @@
     ABI_PROC_ADDRESS_RESULTS(X)                                                                    \
     ABI_PROC_ADDRESS_FLAGS(X)                                                                      \
     ABI_DEVICE_ATTRIBUTES(X)                                                                       \
+    ABI_MEM_LOCATION_TYPES(X)                                                                      \
+    ABI_MEM_ALLOCATION_TYPES(X)                                                                    \
+    ABI_MEM_HANDLE_TYPES(X)                                                                        \
+    ABI_MEM_ACCESS_FLAGS(X)                                                                        \
+    ABI_MEM_GRANULARITY_FLAGS(X)                                                                   \
+    ABI_MEM_RANGE_HANDLE_TYPES(X)                                                                  \
+    ABI_POOL_ATTRIBUTES(X)                                                                         \
     ABI_MEMHOST_FLAGS(X)
 
 /* X(type, size in bytes) */
@@ -113,11 +163,28 @@
     X(CUipcMemHandle, 64)                                                                          \
     X(cuuint64_t, 8)                                                                               \
     X(CUpointer_attribute, 4)                                                                      \
+    X(CUmemGenericAllocationHandle, 8)                                                             \
+    X(CUmemLocation, 8)                                                                            \
+    X(CUmemAllocationProp, 32)                                                                     \
+    X(CUmemAccessDesc, 12)                                                                         \
+    X(CUmemPoolProps, 88)                                                                          \
+    X(CUmemPoolPtrExportData, 64)                                                                  \
     X(CUDA_MEMCPY2D, 128)                                                                          \
     X(CUDA_MEMCPY3D, 200)
 
 /* X(type, field, offset in bytes) */
 #define ABI_OFFSETS(X)                                                                             \
+    X(CUmemAllocationProp, requestedHandleTypes, 4)                                                \
+    X(CUmemAllocationProp, location, 8)                                                            \
+    X(CUmemAllocationProp, win32HandleMetaData, 16)                                                \
+    X(CUmemAllocationProp, allocFlags.compressionType, 24)                                         \
+    X(CUmemAllocationProp, allocFlags.gpuDirectRDMACapable, 25)                                    \
+    X(CUmemAllocationProp, allocFlags.usage, 26)                                                   \
+    X(CUmemAccessDesc, flags, 8)                                                                   \
+    X(CUmemPoolProps, handleTypes, 4)                                                              \
+    X(CUmemPoolProps, location, 8)                                                                 \
+    X(CUmemPoolProps, maxSize, 24)                                                                 \
+    X(CUmemPoolProps, usage, 32)                                                                   \
     X(CUDA_MEMCPY2D, srcMemoryType, 16)                                                            \
     X(CUDA_MEMCPY2D, srcDevice, 32)                                                                \
     X(CUDA_MEMCPY2D, dstXInBytes, 56)                                                              \
@@ -150,6 +217,21 @@ typedef enum CUdriverProcAddress_flags_enum {
     ABI_PROC_ADDRESS_FLAGS(ABI_ENUM_MEMBER)
 } CUdriverProcAddress_flags;
 typedef enum CUdevice_attribute_enum { ABI_DEVICE_ATTRIBUTES(ABI_ENUM_MEMBER) } CUdevice_attribute;
+typedef enum CUmemLocationType_enum { ABI_MEM_LOCATION_TYPES(ABI_ENUM_MEMBER) } CUmemLocationType;
+typedef enum CUmemAllocationType_enum {
+    ABI_MEM_ALLOCATION_TYPES(ABI_ENUM_MEMBER)
+} CUmemAllocationType;
+typedef enum CUmemAllocationHandleType_enum {
+    ABI_MEM_HANDLE_TYPES(ABI_ENUM_MEMBER)
+} CUmemAllocationHandleType;
+typedef enum CUmemAccess_flags_enum { ABI_MEM_ACCESS_FLAGS(ABI_ENUM_MEMBER) } CUmemAccess_flags;
+typedef enum CUmemAllocationGranularity_flags_enum {
+    ABI_MEM_GRANULARITY_FLAGS(ABI_ENUM_MEMBER)
+} CUmemAllocationGranularity_flags;
+typedef enum CUmemRangeHandleType_enum {
+    ABI_MEM_RANGE_HANDLE_TYPES(ABI_ENUM_MEMBER)
+} CUmemRangeHandleType;
+typedef enum CUmemPool_attribute_enum { ABI_POOL_ATTRIBUTES(ABI_ENUM_MEMBER) } CUmemPool_attribute;
 enum { ABI_MEMHOST_FLAGS(ABI_ENUM_MEMBER) };
 
 typedef unsigned long long CUdeviceptr;
@@ -161,6 +243,7 @@ typedef struct CUstream_st *CUstream;
 typedef struct CUevent_st *CUevent;
 typedef struct CUarray_st *CUarray;
 typedef struct CUmemPoolHandle_st *CUmemoryPool;
+typedef unsigned long long CUmemGenericAllocationHandle;
 typedef struct CUgraph_st *CUgraph;
 typedef struct CUgraphNode_st *CUgraphNode;
 typedef struct CUgraphEdgeData_st CUgraphEdgeData;
@@ -173,6 +256,43 @@ typedef struct CUuuid_st {
 typedef struct CUipcMemHandle_st {
     char reserved[64];
 } CUipcMemHandle;
+
+typedef struct CUmemLocation_st {
+    CUmemLocationType type;
+    int id;
+} CUmemLocation;
+
+typedef struct CUmemAllocationProp_st {
+    CUmemAllocationType type;
+    CUmemAllocationHandleType requestedHandleTypes;
+    CUmemLocation location;
+    void *win32HandleMetaData;
+    struct {
+        unsigned char compressionType;
+        unsigned char gpuDirectRDMACapable;
+        unsigned short usage;
+        unsigned char reserved[4];
+    } allocFlags;
+} CUmemAllocationProp;
+
+typedef struct CUmemAccessDesc_st {
+    CUmemLocation location;
+    CUmemAccess_flags flags;
+} CUmemAccessDesc;
+
+typedef struct CUmemPoolProps_st {
+    CUmemAllocationType allocType;
+    CUmemAllocationHandleType handleTypes;
+    CUmemLocation location;
+    void *win32SecurityAttributes;
+    size_t maxSize;
+    unsigned short usage;
+    unsigned char reserved[54];
+} CUmemPoolProps;
+
+typedef struct CUmemPoolPtrExportData_st {
+    unsigned char reserved[64];
+} CUmemPoolPtrExportData;
 
 typedef struct CUDA_MEMCPY2D_st {
     size_t srcXInBytes;

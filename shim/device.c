@@ -170,6 +170,31 @@ static uint64_t small_below(const struct pol_settings *settings)
     return settings->placement == POL_PLACEMENT_DEVICE_FIRST ? UINT64_MAX : settings->min_redirect;
 }
 
+/* Free and total VRAM. The driver tells them of the current context's device only, and cuMemCreate
+ * needs no context: then the primary one is asked, if it is there (pushing one that is not would
+ * not make it). Without any context on the device nobody but us is known to hold any of it. */
+static bool memory_info(struct device *d, size_t *free_bytes, size_t *total)
+{
+    CUcontext primary = __atomic_load_n(&d->primary, __ATOMIC_ACQUIRE);
+    CUdevice current;
+    unsigned int flags;
+    int active = 0;
+
+    if (driver.cuCtxGetDevice(&current) == CUDA_SUCCESS && current == d->handle)
+        return driver.cuMemGetInfo_v2(free_bytes, total) == CUDA_SUCCESS;
+    if (primary && driver.cuDevicePrimaryCtxGetState(d->handle, &flags, &active) == CUDA_SUCCESS &&
+        active && driver.cuCtxPushCurrent_v2(primary) == CUDA_SUCCESS) {
+        CUresult r = driver.cuMemGetInfo_v2(free_bytes, total);
+        driver.cuCtxPopCurrent_v2(&primary);
+        return r == CUDA_SUCCESS;
+    }
+    if (driver.cuDeviceTotalMem_v2(total, d->handle) != CUDA_SUCCESS)
+        return false;
+    uint64_t ours = ledger_sum(&d->vram);
+    *free_bytes = ours < *total ? *total - (size_t)ours : 0;
+    return true;
+}
+
 const struct pol_limits *device_limits(struct device *d, bool fresh)
 {
     struct pol_view view = {0};
@@ -179,7 +204,7 @@ const struct pol_limits *device_limits(struct device *d, bool fresh)
     if (!fresh && !is_old(d->polled, d->polled_ms))
         return &d->limits;
     bool first = !d->polled;
-    bool answered = driver.cuMemGetInfo_v2(&free_bytes, &total) == CUDA_SUCCESS;
+    bool answered = memory_info(d, &free_bytes, &total);
     poll_ram(fresh, &view.ram_total, &view.ram_available);
     if (answered) {
         view.vram_total = total;

@@ -46,7 +46,7 @@ struct device *device_get(int ordinal);
 struct device *device_known(int ordinal);
 
 /* The limits that hold now. Asks driver and system if the last poll is older than stats_ttl_ms, or
- * if `fresh`. The device's context must be current. With the device's lock held. */
+ * if `fresh`. With the device's lock held. */
 const struct pol_limits *device_limits(struct device *device, bool fresh);
 
 /* Has the device's current memory pool give back what it keeps for later. False if there was

@@ -6,6 +6,7 @@
 #include "shim/init.h"
 #include "shim/log.h"
 #include "shim/report.h"
+#include "shim/vmm.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -80,12 +81,38 @@ static enum answer attribute_of(const struct arena_block *b, CUpointer_attribute
     }
 }
 
+/* Redirected memory that the host has mapped itself (cuMemMap) is the driver's in all but this. */
+static enum answer mapped_attribute_of(CUdeviceptr ptr, CUpointer_attribute attribute, void *data)
+{
+    int ordinal;
+
+    if (likely(!vmm_may_hold(ptr)) || !data || !vmm_range_is_redirected(ptr, 1, &ordinal))
+        return ASK_DRIVER;
+    switch (attribute) {
+    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+        ANSWER(unsigned int, CU_MEMORYTYPE_DEVICE);
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+        ANSWER(int, ordinal);
+    case CU_POINTER_ATTRIBUTE_HOST_POINTER:
+        return REFUSED;
+    default:
+        return ASK_DRIVER;
+    }
+}
+
 CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribute, CUdeviceptr ptr)
 {
     struct arena_block block;
 
     if (likely(!core_is_ours(ptr, &block)) || !data)
-        return driver.cuPointerGetAttribute(data, attribute, ptr);
+        switch (mapped_attribute_of(ptr, attribute, data)) {
+        case ANSWERED:
+            return CUDA_SUCCESS;
+        case REFUSED:
+            return CUDA_ERROR_INVALID_VALUE;
+        default:
+            return driver.cuPointerGetAttribute(data, attribute, ptr);
+        }
     if (!block.base)
         return CUDA_ERROR_INVALID_VALUE;
     switch (attribute_of(&block, attribute, ptr, data)) {
@@ -106,13 +133,18 @@ CUresult cuPointerGetAttributes(unsigned int numAttributes, CUpointer_attribute 
 {
     static const CUdeviceptr nobodys = 1;
     struct arena_block block;
+    int ordinal;
+    bool ours = core_is_ours(ptr, &block);
+    bool mapped = !ours && vmm_may_hold(ptr) && vmm_range_is_redirected(ptr, 1, &ordinal);
 
-    if (likely(!core_is_ours(ptr, &block)) || !attributes || !data || numAttributes == 0)
+    if (likely(!ours && !mapped) || !attributes || !data || numAttributes == 0)
         return driver.cuPointerGetAttributes(numAttributes, attributes, data, ptr);
-    if (!block.base)
+    if (ours && !block.base)
         return driver.cuPointerGetAttributes(numAttributes, attributes, data, nobodys);
     for (unsigned int i = 0; i < numAttributes; i++) {
-        enum answer a = data[i] ? attribute_of(&block, attributes[i], ptr, data[i]) : ASK_DRIVER;
+        enum answer a = !data[i] ? ASK_DRIVER
+                        : mapped ? mapped_attribute_of(ptr, attributes[i], data[i])
+                                 : attribute_of(&block, attributes[i], ptr, data[i]);
         if (a == ANSWERED)
             continue;
         CUresult r = driver.cuPointerGetAttributes(1, &attributes[i], &data[i],

@@ -28,10 +28,21 @@
     CALL(cuDeviceGetUuid_v2, (CUuuid * uuid, CUdevice dev), (uuid, dev))                           \
     CALL(cuCtxGetCurrent, (CUcontext * ctx), (ctx))                                                \
     CALL(cuCtxGetDevice, (CUdevice * dev), (dev))                                                  \
+    CALL(cuCtxPushCurrent_v2, (CUcontext ctx), (ctx))                                              \
+    CALL(cuCtxPopCurrent_v2, (CUcontext * ctx), (ctx))                                             \
     CALL(cuCtxSynchronize, (void), ())                                                             \
     CALL(cuDevicePrimaryCtxGetState, (CUdevice dev, unsigned int *flags, int *active),             \
          (dev, flags, active))                                                                     \
     CALL(cuMemHostAlloc, (void **pp, size_t bytes, unsigned int flags), (pp, bytes, flags))        \
+    CALL(cuMemAddressReserve,                                                                      \
+         (CUdeviceptr * ptr, size_t size, size_t alignment, CUdeviceptr at,                        \
+          unsigned long long flags),                                                               \
+         (ptr, size, alignment, at, flags))                                                        \
+    CALL(cuMemAddressFree, (CUdeviceptr ptr, size_t size), (ptr, size))                            \
+    CALL(cuMemGetAllocationGranularity,                                                            \
+         (size_t * granularity, const CUmemAllocationProp *prop,                                   \
+          CUmemAllocationGranularity_flags option),                                                \
+         (granularity, prop, option))                                                              \
     CALL(cuEventCreate, (CUevent * event, unsigned int flags), (event, flags))                     \
     CALL(cuEventDestroy_v2, (CUevent event), (event))                                              \
     CALL(cuEventRecord, (CUevent event, CUstream stream), (event, stream))                         \

@@ -4,6 +4,7 @@
 #include "shim/driver.h"
 #include "shim/log.h"
 #include "shim/stats.h"
+#include "shim/vmm.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -39,6 +40,7 @@ static void in_forked_child(void)
     pthread_mutex_init(&lock, NULL);
     driver_after_fork();
     core_forget_everything();
+    vmm_forget();
 }
 
 /* The first thread to come here settles the options for all; true for that one. */

@@ -33,6 +33,9 @@ OTHERS = [
     ("host_direct_fork",),
     ("host_direct_capture",),
     ("host_direct_stream_ordered",),
+    ("host_direct_expandable",),
+    ("host_direct_expandable", "1", "3", "late"),
+    ("host_direct_physical",),
     ("host_direct_next",),
     ("host_runtime_calls",),
     ("host_runtime_streams",),
@@ -44,6 +47,7 @@ ELSEWHERE = {
     "host_direct_constructor",
     "host_direct_corners",
     "host_direct_report",
+    "host_direct_two_devices",
     "host_doors_matrix",
     "host_nvml_memory",
 }
@@ -61,6 +65,13 @@ COLUMNS = {
     # Some of it moves.
     "limit": {"HYBRIDMEM_VRAM_LIMIT": "8MiB", "HYBRIDMEM_MIN_REDIRECT": "0"},
     "off": {"HYBRIDMEM_ENABLE": "false"},
+}
+# What stays in VRAM all the same.
+STAYS = {
+    # In a capture nothing is redirected: the one block that a relaxed capture allows.
+    ("host_direct_capture",): 4 << 20,
+    # Compressible memory is no host memory.
+    ("host_direct_physical",): 2 << 20,
 }
 REDIRECTING = {"host", "host-pinned", "host-two-addresses"}
 
@@ -105,9 +116,7 @@ def test_same_with_shim(run, host, column):
     good(shimmed)
     if column in REDIRECTING:
         assert shimmed.device["redirected_allocations"] > 0
-        # In a capture nothing is redirected: the one block that a relaxed capture allows.
-        allowed = 4 << 20 if host == ("host_direct_capture",) else 0
-        assert shimmed.device["device_bytes_peak"] == allowed
+        assert shimmed.device["device_bytes_peak"] == STAYS.get(host, 0)
     if column in ("room", "report-device"):
         assert shimmed.device["redirected_allocations"] == 0
         assert shimmed.device["device_bytes_peak"] > 0

@@ -58,6 +58,12 @@ static CUmemGenericAllocationHandle handle_of(const struct physical *physical)
     return (uintptr_t)physical->handle;
 }
 
+size_t physical_granularity(const CUmemLocation *location)
+{
+    return location->type == CU_MEM_LOCATION_TYPE_HOST_NUMA ? sim_settings.host_numa
+                                                            : VMM_GRANULARITY;
+}
+
 static CUresult prop_check(const CUmemAllocationProp *prop)
 {
     CUresult result;
@@ -67,6 +73,8 @@ static CUresult prop_check(const CUmemAllocationProp *prop)
     result = location_check(&prop->location);
     if (result != CUDA_SUCCESS)
         return result;
+    if (!physical_granularity(&prop->location))
+        return CUDA_ERROR_NOT_SUPPORTED;
     if (prop->location.type == CU_MEM_LOCATION_TYPE_HOST && prop->requestedHandleTypes)
         return CUDA_ERROR_INVALID_VALUE;
     return prop->requestedHandleTypes & ~(unsigned)CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR
@@ -100,10 +108,12 @@ CUresult sim_mem_create(CUmemGenericAllocationHandle *out, size_t size,
     struct physical *physical;
     CUresult result = prop_check(prop);
 
-    if (!out || flags || !size || size % VMM_GRANULARITY)
+    if (!out || flags || !size)
         return CUDA_ERROR_INVALID_VALUE;
     if (result != CUDA_SUCCESS)
         return result;
+    if (size % physical_granularity(&prop->location))
+        return CUDA_ERROR_INVALID_VALUE;
     physical = calloc(1, sizeof(*physical));
     physical->prop = *prop;
     physical->prop.allocFlags.compressionType = 0; /* asked for, not had: no such memory here */
@@ -168,7 +178,7 @@ CUresult sim_mem_get_allocation_granularity(size_t *out, const CUmemAllocationPr
                  option != CU_MEM_ALLOC_GRANULARITY_RECOMMENDED))
         return CUDA_ERROR_INVALID_VALUE;
     if (result == CUDA_SUCCESS)
-        *out = VMM_GRANULARITY;
+        *out = physical_granularity(&prop->location);
     return result;
 }
 
@@ -250,12 +260,15 @@ CUresult sim_mem_import(CUmemGenericAllocationHandle *out, void *os_handle,
 void vmm_leaks_locked(unsigned *blocks, unsigned long long *bytes, unsigned lines)
 {
     for (const struct physical *physical = physicals; physical; physical = physical->next) {
-        if (!physical->device)
-            continue;
         *bytes += physical->size;
-        if ((*blocks)++ < lines)
+        if ((*blocks)++ >= lines)
+            continue;
+        if (physical->device)
             report_line("leak: x%u: %zu bytes on device %d, by cuMemCreate",
                         handle_slot(physical->handle)->serial, physical->size,
                         physical->device->ordinal);
+        else
+            report_line("leak: x%u: %zu bytes of host memory, by cuMemCreate",
+                        handle_slot(physical->handle)->serial, physical->size);
     }
 }

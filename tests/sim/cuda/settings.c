@@ -15,6 +15,8 @@
  *   SIMCUDA_NULL          1: null mode, for benchmarks (null.c)
  *   SIMCUDA_SEED          of jitter and address choice (1)
  *   SIMCUDA_HOST_POINTER  device attribute 91; 0: registered memory has two addresses (1)
+ *   SIMCUDA_HOST_NUMA     granularity of host memory of a NUMA node for cuMemCreate: a multiple of
+ *                         2MiB; 0: there is no such memory, attribute 141 (2MiB)
  *
  * The driver also obeys CUDA_VISIBLE_DEVICES (numbers only), which NVML knows nothing of.
  */
@@ -28,7 +30,7 @@
 extern char **environ;
 
 struct sim_settings sim_settings = {
-    .devices = 1, .host_pointer = true, .content = SIZE_MAX, .seed = 1};
+    .devices = 1, .host_pointer = true, .host_numa = 2 << 20, .content = SIZE_MAX, .seed = 1};
 
 _Noreturn void sim_refuse(const char *format, ...)
 {
@@ -155,7 +157,10 @@ static void read_one(const char *name, const char *text)
         sim_settings.null = read_bool(name, text);
     else if (!strcmp(name, "SIMCUDA_SEED"))
         sim_settings.seed = read_number(name, text, 0, UINT64_MAX);
-    else if (!strcmp(name, "SIMCUDA_HOST_POINTER"))
+    else if (!strcmp(name, "SIMCUDA_HOST_NUMA")) {
+        if (*read_size(name, text, &sim_settings.host_numa) || sim_settings.host_numa % (2 << 20))
+            sim_refuse("%s=%s: a multiple of 2MiB is wanted", name, text);
+    } else if (!strcmp(name, "SIMCUDA_HOST_POINTER"))
         sim_settings.host_pointer = read_bool(name, text);
     else
         sim_refuse("%s: no such setting", name);

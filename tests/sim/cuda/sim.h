@@ -42,6 +42,7 @@ struct sim_settings {
     size_t content;        /* SIMCUDA_CONTENT */
     bool null;             /* SIMCUDA_NULL */
     bool host_pointer;     /* attribute 91: registered memory has one address for both sides */
+    size_t host_numa;      /* granularity of such memory; 0: there is none (attribute 141) */
     bool abort_on_illegal; /* SIMCUDA_ILLEGAL=abort */
     uint64_t seed;
 };

@@ -172,6 +172,7 @@ CUresult sim_mem_map(CUdeviceptr address, size_t size, size_t offset,
     reservation = reservation_locked(address);
     physical = physical_get(handle);
     can = reservation && physical && size <= physical->size &&
+          (address | size) % physical_granularity(&physical->prop.location) == 0 &&
           size <= reservation->node.size - (address - reservation->node.base) &&
           !range_overlaps_locked(address, size);
     if (can) {

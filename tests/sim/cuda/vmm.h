@@ -19,6 +19,7 @@ struct physical {
     unsigned references, mappings; /* it goes when both are 0 */
 };
 struct physical *physical_get(CUmemGenericAllocationHandle handle); /* NULL: none, or released */
+size_t physical_granularity(const CUmemLocation *location);         /* 0: no such memory */
 int physical_file_locked(void);
 void physical_drop_locked(struct physical *physical); /* if nothing refers to it any more */
 /* A line for each that lives, as report_leaks_locked counts them. */

@@ -451,15 +451,51 @@ static void leave_one_behind(void)
 {
     start();
     block(GRAIN, &on_device);
+    block(2 * GRAIN, &on_host);
 }
 
 START_TEST(leaks_are_reported)
 {
-    const char *report = scratch("SIMCUDA_REPORT");
+    const char *report = scratch("SIMCUDA_REPORT"), *text;
 
     ck_assert_int_eq(child(leave_one_behind), 0);
-    ck_assert_msg(strstr(slurp(report), "leak: x1: 2097152 bytes on device 0, by cuMemCreate"),
-                  "not reported");
+    text = slurp(report);
+    ck_assert(strstr(text, "leak: x1: 2097152 bytes on device 0, by cuMemCreate\n"));
+    ck_assert(strstr(text, "leak: x2: 4194304 bytes of host memory, by cuMemCreate\n"));
+    ck_assert(strstr(text, "leaks: 2 blocks, 6291456 bytes\n"));
+}
+END_TEST
+
+/* SIMCUDA_HOST_NUMA: coarser than the device's memory, or none at all. */
+START_TEST(another_granularity)
+{
+    CUmemGenericAllocationHandle handle;
+    CUdeviceptr p;
+    size_t grain;
+    int can;
+
+    setenv("SIMCUDA_HOST_NUMA", _i ? "0" : "4MiB", 1);
+    start();
+    OK(cuDeviceGetAttribute(&can, CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED,
+                            0));
+    ck_assert_int_eq(can, !_i);
+    if (_i) {
+        IS(cuMemCreate(&handle, GRAIN, &on_host, 0), CUDA_ERROR_NOT_SUPPORTED);
+        IS(cuMemGetAllocationGranularity(&grain, &on_host, CU_MEM_ALLOC_GRANULARITY_MINIMUM),
+           CUDA_ERROR_NOT_SUPPORTED);
+        return;
+    }
+    OK(cuMemGetAllocationGranularity(&grain, &on_host, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
+    ck_assert_uint_eq(grain, 2 * GRAIN);
+    IS(cuMemCreate(&handle, GRAIN, &on_host, 0), CUDA_ERROR_INVALID_VALUE);
+    OK(cuMemAddressReserve(&p, 4 * GRAIN, 2 * GRAIN, 0, 0));
+    handle = create(2 * GRAIN, &on_host);
+    IS(cuMemMap(p + GRAIN, 2 * GRAIN, 0, handle, 0), CUDA_ERROR_INVALID_VALUE);
+    IS(cuMemMap(p, GRAIN, 0, handle, 0), CUDA_ERROR_INVALID_VALUE);
+    OK(cuMemMap(p, 2 * GRAIN, 0, handle, 0));
+    OK(cuMemUnmap(p, 2 * GRAIN));
+    OK(cuMemRelease(handle));
+    OK(cuMemAddressFree(p, 4 * GRAIN));
 }
 END_TEST
 
@@ -494,6 +530,7 @@ static TCase *cases(void)
     tcase_add_test(tcase, handed_over_as_a_descriptor);
     tcase_add_test(tcase, unmapped_while_in_use);
     tcase_add_test(tcase, leaks_are_reported);
+    tcase_add_loop_test(tcase, another_granularity, 0, 2);
     tcase_add_test(tcase, the_context_may_go);
     return tcase;
 }

@@ -1,0 +1,104 @@
+/* entry_vmm.c: virtual memory management: PyTorch's expandable segments, and whoever else makes
+ * physical memory and maps it.
+ */
+#include "shim/core.h"
+#include "shim/hooks.h"
+#include "shim/init.h"
+#include "shim/vmm.h"
+
+/* What only VRAM has. Memory that another process may map is as good in a NUMA node: the handle
+ * types stay as asked, and a driver that cannot export such memory refuses to create it. PyTorch
+ * asks for file descriptors always, and where the card has it for RDMA, which it rarely uses. */
+static enum alloc_stays stays(const CUmemAllocationProp *prop)
+{
+    const unsigned exportable = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+
+    if (prop->type != CU_MEM_ALLOCATION_TYPE_PINNED || prop->win32HandleMetaData ||
+        (prop->requestedHandleTypes & ~exportable) || prop->allocFlags.compressionType ||
+        prop->allocFlags.usage)
+        return STAYS;
+    return prop->allocFlags.gpuDirectRDMACapable ? STAYS_IF_IT_CAN : MAY_MOVE;
+}
+
+CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size,
+                     const CUmemAllocationProp *prop, unsigned long long flags)
+{
+    if (!shim_acts() || !handle || !prop || flags ||
+        prop->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
+        return driver.cuMemCreate(handle, size, prop, flags);
+
+    struct alloc_request request = {.bytes = size, .physical = prop, .stays = stays(prop)};
+    struct alloc_result result = {0};
+    int saved = shim_enter();
+    CUresult r = core_alloc(&request, &result);
+    if (r == CUDA_SUCCESS) {
+        vmm_created(&result);
+        *handle = result.address;
+    }
+    shim_leave(saved);
+    return r;
+}
+
+#define PASS(symbol, params, args, ours)                                                           \
+    CUresult symbol params                                                                         \
+    {                                                                                              \
+        if (!shim_acts())                                                                          \
+            return driver.symbol args;                                                             \
+        int saved = shim_enter();                                                                  \
+        CUresult r = ours args;                                                                    \
+        shim_leave(saved);                                                                         \
+        return r;                                                                                  \
+    }
+
+PASS(cuMemRelease, (CUmemGenericAllocationHandle handle), (handle), vmm_release)
+PASS(cuMemMap,
+     (CUdeviceptr ptr, size_t size, size_t offset, CUmemGenericAllocationHandle handle,
+      unsigned long long flags),
+     (ptr, size, offset, handle, flags), vmm_map)
+PASS(cuMemUnmap, (CUdeviceptr ptr, size_t size), (ptr, size), vmm_unmap)
+
+/* "The handle is guaranteed to be the same handle value used to map the memory"
+ * (cuMemRetainAllocationHandle). An import that has a value of its own is the driver's alone. */
+CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle, void *addr)
+{
+    CUresult r = driver.cuMemRetainAllocationHandle(handle, addr);
+    if (r == CUDA_SUCCESS && shim_acts())
+        vmm_retained(*handle);
+    return r;
+}
+
+CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *handle, void *osHandle,
+                                        CUmemAllocationHandleType shHandleType)
+{
+    CUresult r = driver.cuMemImportFromShareableHandle(handle, osHandle, shHandleType);
+    if (r == CUDA_SUCCESS && shim_acts())
+        vmm_retained(*handle);
+    return r;
+}
+
+/* --- redirected memory is the device's for whoever asks (promise P1) ------------------------- */
+
+CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *prop,
+                                                CUmemGenericAllocationHandle handle)
+{
+    CUresult r = driver.cuMemGetAllocationPropertiesFromHandle(prop, handle);
+    int ordinal;
+
+    if (r == CUDA_SUCCESS && shim_acts() && vmm_is_redirected(handle, &ordinal))
+        prop->location = (CUmemLocation){CU_MEM_LOCATION_TYPE_DEVICE, ordinal};
+    return r;
+}
+
+/* "Users cannot specify CU_MEM_LOCATION_TYPE_HOST_NUMA accessibility for allocations created on
+ * with other location types" (cuMemSetAccess). */
+CUresult cuMemSetAccess(CUdeviceptr ptr, size_t size, const CUmemAccessDesc *desc, size_t count)
+{
+    int ordinal;
+
+    if (!shim_acts() || !desc || !vmm_range_is_redirected(ptr, size, &ordinal))
+        return driver.cuMemSetAccess(ptr, size, desc, count);
+    for (size_t i = 0; i < count; i++)
+        if (desc[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE)
+            return CUDA_ERROR_INVALID_VALUE;
+    return driver.cuMemSetAccess(ptr, size, desc, count);
+}
