@@ -3,6 +3,7 @@
 #   make            build/libhybridmem.so, build/hybridmem, build/sim/, build/hosts/
 #   make demo       a real program overflows its VRAM (installs what it needs)
 #   make check      every test (installs what it needs)
+#   make stress     a million random operations against a model (OPERATIONS=, SEED=)
 #   make bench      what the shim costs, against the goals
 #   make lint format coverage install uninstall clean
 #

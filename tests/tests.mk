@@ -83,6 +83,15 @@ $(BUILD)/conformance/%.o: tests/conformance/%.c | deps-build
 $(CONFORM): $(CONFORM_SRC:tests/conformance/%.c=$(BUILD)/conformance/%.o)
 	$(call run,LD)$(CC) -o $@ $^ $(ALL_LDFLAGS) -ldl
 
+# Random operations against a model of every byte.
+STRESS := $(BUILD)/stress/stress $(BUILD)/stress/stress_per_thread
+
+hosts: $(STRESS)
+
+$(STRESS): $(BUILD)/stress/%: tests/stress/%.c $(SIM_LIBS) | deps-build
+	@mkdir -p $(@D)
+	$(call run,LD)$(CC) $(HOST_CFLAGS) $(DEPGEN) -MF $@.d -o $@ $< $(ALL_LDFLAGS) -L$(BUILD)/sim -lcuda
+
 # --- unit tests: one Check program for each tests/unit/test_*.c ----------------------------------
 # A program links the whole library's objects (hidden names and all), and Check.
 
@@ -114,6 +123,15 @@ check: deps-check all unit
 # Without the sanitizer builds: for the editing loop.
 check-fast: deps-check all unit
 	@$(PYTHON) tests/run --fast
+
+# A million random operations in each of the columns that redirect: some ten minutes.
+OPERATIONS ?= 1000000
+SEED       ?= 1
+.PHONY: stress
+stress: deps-check all
+	STRESS_OPERATIONS=$(OPERATIONS) STRESS_SEED=$(SEED) $(PYTHON) -m pytest -v -p no:cacheprovider \
+	    $(foreach program,stress stress_per_thread,$(foreach column,zero mixed, \
+	    'tests/stress/test_stress.py::test_stress[$(program)-$(column)]'))
 
 coverage: deps-check
 	@scripts/coverage
