@@ -44,6 +44,7 @@ typedef struct cfg_size cfg_size_t;
 typedef int cfg_choice_t;
 typedef struct cfg_gpus cfg_gpus_t;
 typedef char cfg_text_t[CFG_TEXT_MAX];
+typedef struct pol_rules cfg_rules_t;
 
 #define CFG_TYPE_BOOL    cfg_bool_t
 #define CFG_TYPE_DECIMAL cfg_decimal_t
@@ -52,6 +53,7 @@ typedef char cfg_text_t[CFG_TEXT_MAX];
 #define CFG_TYPE_CHOICE  cfg_choice_t
 #define CFG_TYPE_GPUS    cfg_gpus_t
 #define CFG_TYPE_TEXT    cfg_text_t
+#define CFG_TYPE_RULES   cfg_rules_t
 
 struct config {
 #define OPTION(key, env, kind, ...) CFG_TYPE_##kind key;

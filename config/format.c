@@ -71,6 +71,14 @@ static void format_gpus(const struct cfg_gpus *gpus, char *buf, size_t len)
     }
 }
 
+static void format_rules(const struct pol_rules *rules, char *buf, size_t len)
+{
+    if (rules->count == 0)
+        snprintf(buf, len, "[]");
+    else
+        snprintf(buf, len, "%u rule%s", rules->count, rules->count == 1 ? "" : "s");
+}
+
 static void format_choice(const char *values, int choice, char *buf, size_t len)
 {
     for (; choice > 0; choice--)
@@ -109,6 +117,9 @@ const char *cfg_format(const struct config *config, enum cfg_option option, char
         break;
     case CFG_KIND_TEXT:
         snprintf(buf, len, "%s", (const char *)field);
+        break;
+    case CFG_KIND_RULES:
+        format_rules(field, buf, len);
         break;
     }
     return buf;
@@ -177,6 +188,30 @@ void cfg_add_allowed(struct cfg_line *line, enum cfg_option option)
         break;
     case CFG_KIND_TEXT:
         cfg_add(line, "text of at most %d bytes", CFG_TEXT_MAX - 1);
+        break;
+    case CFG_KIND_RULES:
+        cfg_add(line, "in a policy file an array of at most %d rules, elsewhere only []",
+                POL_RULES_MAX);
+        break;
+    }
+}
+
+void cfg_add_condition(struct cfg_line *line, const struct cfg_condition *condition)
+{
+    switch (condition->kind) {
+    case CFG_CONDITION_TEXT:
+        cfg_add(line, "a pattern such as \"*norm*\", or an array of them");
+        break;
+    case CFG_CONDITION_WORD:
+    case CFG_CONDITION_ALLOCATOR:
+        cfg_add(line, "of %s, one or an array", condition->words);
+        break;
+    case CFG_CONDITION_DEVICE:
+        cfg_add(line, "cuda:0 or GPU-0123abcd, or an array of at most %d", POL_RULE_GPUS_MAX);
+        break;
+    case CFG_CONDITION_LEAST:
+    case CFG_CONDITION_MOST:
+        cfg_add_allowed(line, CFG_OPTION_min_redirect);
         break;
     }
 }

@@ -4,31 +4,13 @@
  * does not need it, and its json_* names get in nobody's way. It says whether the text is JSON and
  * decodes strings; scan.c finds where each value stands, for messages and for exact numbers.
  */
+#include "config/json.h"
 #include "config/file.h"
 
 #include <dlfcn.h>
-#include <jansson.h>
 #include <string.h>
 
 #define JANSSON "libjansson.so.4"
-
-struct jansson {
-    void *library;
-    __typeof__(json_loadb) *loadb;
-    __typeof__(json_delete) *destroy; /* of a value that only we hold; json_decref would link */
-    __typeof__(json_object_get) *object_get;
-    __typeof__(json_array_get) *array_get;
-    __typeof__(json_array_size) *array_size;
-    __typeof__(json_string_value) *string_value;
-};
-
-struct policy {
-    struct cfg_reader *reader;
-    const char *path;
-    const struct jansson *json;
-    const json_t *root;
-    bool set[CFG_OPTIONS]; /* by its own name, not an alias */
-};
 
 static bool open_jansson(struct jansson *json, const struct cfg_io *io)
 {
@@ -89,16 +71,16 @@ static void take_string(const struct policy *policy, const struct cfg_place *pla
     size_t len = strlen(text);
     enum cfg_kind kind = cfg_desc[option].kind;
 
-    /* "true" and "0.7" are no JSON for true and 0.7, whatever the environment's spelling is */
-    if (kind == CFG_KIND_BOOL || kind == CFG_KIND_UINT ||
+    /* "true", "0.7" and "[]" are no JSON for true, 0.7 and [], as the environment spells them */
+    if (kind == CFG_KIND_BOOL || kind == CFG_KIND_UINT || kind == CFG_KIND_RULES ||
         (kind == CFG_KIND_DECIMAL && cfg_word_index(cfg_desc[option].values, text, len) < 0))
         cfg_refuse(policy->reader, place, option, pair->value, pair->value_len);
     else
         cfg_take(policy->reader, place, option, text, len, pair->value, pair->value_len);
 }
 
-static void take_value(const struct policy *policy, const struct cfg_place *place,
-                       enum cfg_option option, const json_t *value, const struct cfg_pair *pair)
+static void take_value(struct policy *policy, const struct cfg_place *place, enum cfg_option option,
+                       const json_t *value, const struct cfg_pair *pair)
 {
     enum cfg_kind kind = cfg_desc[option].kind;
     bool number = kind == CFG_KIND_DECIMAL || kind == CFG_KIND_UINT || kind == CFG_KIND_SIZE;
@@ -114,6 +96,8 @@ static void take_value(const struct policy *policy, const struct cfg_place *plac
     else if (json_is_array(value) && kind == CFG_KIND_GPUS &&
              join(policy->json, value, list, sizeof(list), &len))
         cfg_take(policy->reader, place, option, list, len, pair->value, pair->value_len);
+    else if (json_is_array(value) && kind == CFG_KIND_RULES)
+        cfg_json_rules(policy, value, pair);
     else
         cfg_refuse(policy->reader, place, option, pair->value, pair->value_len);
 }
@@ -148,14 +132,15 @@ static void refuse_key(const struct policy *policy, const struct cfg_place *plac
     cfg_say(policy->reader, CFG_ERROR, &line);
 }
 
-static void take_pair(struct policy *policy, const char *key, const struct cfg_pair *pair)
+static void take_pair(struct policy *policy, void *arg, const char *key, const json_t *value,
+                      const struct cfg_pair *pair)
 {
     struct cfg_place place = {policy->path, pair->line, pair->column, key, strlen(key)};
-    const json_t *value = policy->json->object_get(policy->root, key);
     struct cfg_line line = {0};
     enum cfg_option option;
     bool alias;
 
+    (void)arg;
     if (strcmp(key, "$schema") == 0) /* for editors */
         return;
     option = find_option(key, &alias);
@@ -166,7 +151,7 @@ static void take_pair(struct policy *policy, const char *key, const struct cfg_p
         cfg_add(&line, "ignored, because \"%s\" is set too and means the same",
                 cfg_desc[option].key);
         cfg_say(policy->reader, CFG_WARNING, &line);
-    } else if (value) {
+    } else {
         take_value(policy, &place, option, value, pair);
     }
 }
@@ -199,31 +184,37 @@ static json_t *decode(const struct policy *policy, const char *text, size_t len)
     return root;
 }
 
-static void take_pairs(struct policy *policy, const char *text, size_t len)
+bool cfg_json_pairs(struct policy *policy, const json_t *object, struct cfg_scan scan,
+                    cfg_pair_fn *take, void *arg)
 {
-    struct cfg_scan scan = cfg_scan_start(text, len);
-    unsigned before = policy->reader->result->errors;
     struct cfg_pair pair;
 
     while (cfg_scan_pair(&scan, &pair)) {
+        const json_t *value;
         json_t *key;
 
-        if (policy->reader->result->errors - before >= CFG_LINES_MAX) {
-            refuse_text(policy, pair.line, pair.column, "too many errors");
-            return;
+        if (policy->reader->result->errors - policy->errors_before >= CFG_LINES_MAX) {
+            if (!policy->stopped)
+                refuse_text(policy, pair.line, pair.column, "too many errors");
+            policy->stopped = true;
+            return false;
         }
         key = decode(policy, pair.key, pair.key_len);
         if (!key)
-            return;
-        take_pair(policy, policy->json->string_value(key), &pair);
+            return false;
+        value = policy->json->object_get(object, policy->json->string_value(key));
+        if (value)
+            take(policy, arg, policy->json->string_value(key), value, &pair);
         policy->json->destroy(key);
     }
+    return true;
 }
 
 static void take_text(struct cfg_reader *reader, const char *path, const char *text, size_t len,
                       const struct jansson *json)
 {
-    struct policy policy = {.reader = reader, .path = path, .json = json};
+    struct policy policy = {
+        .reader = reader, .path = path, .json = json, .errors_before = reader->result->errors};
     struct cfg_scan scan = cfg_scan_start(text, len);
     json_t *root;
 
@@ -237,7 +228,7 @@ static void take_text(struct cfg_reader *reader, const char *path, const char *t
         return;
     policy.root = root;
     if (json_is_object(root))
-        take_pairs(&policy, text, len);
+        cfg_json_pairs(&policy, root, cfg_scan_start(text, len), take_pair, NULL);
     else
         cfg_ignore_file(reader, path, "found no object, allowed: { \"key\": value, ... }", 0);
     json->destroy(root);

@@ -32,6 +32,26 @@ const struct cfg_alias cfg_alias[] = {
 };
 const size_t cfg_aliases = sizeof(cfg_alias) / sizeof(cfg_alias[0]);
 
+const struct cfg_condition cfg_condition[] = {
+    {"model_type", CFG_CONDITION_WORD, POL_RULE_MODEL_TYPE, "gguf_unet gguf_clip gguf_vae",
+     "what the model is, by its header"},
+    {"architecture", CFG_CONDITION_TEXT, POL_RULE_ARCHITECTURE, "",
+     "general.architecture of a GGUF file, such as flux or llama"},
+    {"strategy", CFG_CONDITION_WORD, POL_RULE_STRATEGY, "gpu_only gguf_hybrid gguf_insufficient",
+     "does the model fit? As hybridmem plan says for it alone"},
+    {"file", CFG_CONDITION_TEXT, POL_RULE_FILE, "",
+     "the model's file: its path if the pattern has a /, otherwise its name"},
+    {"tensor", CFG_CONDITION_TEXT, POL_RULE_TENSOR, "", "the tensor's name in the file"},
+    {"process", CFG_CONDITION_TEXT, POL_RULE_PROCESS, "", "the program's name, such as python3"},
+    /* as enum pol_allocator */
+    {"allocator", CFG_CONDITION_ALLOCATOR, 0, "malloc async vmm",
+     "cuMemAlloc and cuMemAllocPitch; stream-ordered; cuMemCreate"},
+    {"device", CFG_CONDITION_DEVICE, 0, "", "as in target_gpu"},
+    {"min_size", CFG_CONDITION_LEAST, 0, "", "allocations of this size or more"},
+    {"max_size", CFG_CONDITION_MOST, 0, "", "allocations of this size or less"},
+    {NULL, CFG_CONDITION_TEXT, 0, NULL, NULL},
+};
+
 int cfg_word_index(const char *values, const char *word, size_t len)
 {
     int index = 0;

@@ -24,6 +24,7 @@ enum cfg_kind {
     CFG_KIND_CHOICE,
     CFG_KIND_GPUS,
     CFG_KIND_TEXT,
+    CFG_KIND_RULES,
 };
 
 /* A row of options.def; "" where there is none. */
@@ -58,12 +59,38 @@ int cfg_word_index(const char *values, const char *word, size_t len);
  * nearest to, or NULL. */
 const char *cfg_nearest(const char *name, size_t len, bool env);
 
+/* What a rule may ask for. */
+enum cfg_condition_kind {
+    CFG_CONDITION_TEXT, /* patterns */
+    CFG_CONDITION_WORD, /* some of `words` */
+    CFG_CONDITION_ALLOCATOR,
+    CFG_CONDITION_DEVICE,
+    CFG_CONDITION_LEAST,
+    CFG_CONDITION_MOST,
+};
+
+struct cfg_condition {
+    const char *key;
+    enum cfg_condition_kind kind;
+    enum pol_rule_text text; /* TEXT, WORD */
+    const char *words;       /* the only ones allowed, or "" */
+    const char *doc;
+};
+
+extern const struct cfg_condition cfg_condition[]; /* up to the one whose key is NULL */
+
+#define CFG_PLACES "auto device host skip" /* as enum pol_place */
+
 /* --- text -> value and back ----------------------------------------------------------------------
  */
 
 /* Reads text[0..len) into the option's field; false, and nothing changed, when it is not allowed.
  */
 bool cfg_parse(struct config *config, enum cfg_option option, const char *text, size_t len);
+
+/* The same for one size, in bytes, and for one device. */
+bool cfg_parse_bytes(const char *text, size_t len, uint64_t *bytes);
+bool cfg_parse_gpu(const char *text, size_t len, struct pol_gpu *gpu);
 
 /* Is the value inside the advised range? True where there is none. */
 bool cfg_advised(const struct config *config, enum cfg_option option);
@@ -84,6 +111,9 @@ void cfg_add_foreign(struct cfg_line *line, const char *text, size_t len, size_t
 
 /* Adds what an option accepts, for people. */
 void cfg_add_allowed(struct cfg_line *line, enum cfg_option option);
+
+/* The same for a rule's condition. */
+void cfg_add_condition(struct cfg_line *line, const struct cfg_condition *condition);
 
 struct cfg_reader {
     struct cfg_result *result;
@@ -151,12 +181,17 @@ struct cfg_pair {
     const char *key, *value;
     size_t key_len, value_len; /* quotes included */
     unsigned line, column;     /* of the key */
+    unsigned value_line, value_column;
 };
 
 struct cfg_scan cfg_scan_start(const char *text, size_t len);
 
 /* Goes on to where brackets nest deeper than `max`; false if they never do. Any text will do. */
 bool cfg_scan_deep(struct cfg_scan *scan, unsigned max);
+
+/* The next element of the outermost array: a pair without a key, line and column are the value's.
+ * False after the last. The text must be valid JSON. */
+bool cfg_scan_item(struct cfg_scan *scan, struct cfg_pair *item);
 
 /* The next pair of the outermost object; false after the last. The text must be valid JSON. */
 bool cfg_scan_pair(struct cfg_scan *scan, struct cfg_pair *pair);

@@ -346,6 +346,30 @@ static bool parse_text(struct span s, char *value)
     return true;
 }
 
+/* Rules themselves stand in files only (rules.c); none can be written anywhere. */
+static bool parse_rules(struct span s, cfg_rules_t *value)
+{
+    if (!rest_is(&s, "[]"))
+        return false;
+    value->count = 0;
+    return true;
+}
+
+bool cfg_parse_bytes(const char *text, size_t len, uint64_t *bytes)
+{
+    cfg_size_t size;
+
+    if (!parse_size(&cfg_desc[CFG_OPTION_min_redirect], (struct span){text, text + len}, &size))
+        return false;
+    *bytes = size.value;
+    return true;
+}
+
+bool cfg_parse_gpu(const char *text, size_t len, struct pol_gpu *gpu)
+{
+    return len > 0 && read_gpu((struct span){text, text + len}, gpu);
+}
+
 bool cfg_parse(struct config *config, enum cfg_option option, const char *text, size_t len)
 {
     const struct cfg_desc *desc = &cfg_desc[option];
@@ -367,6 +391,8 @@ bool cfg_parse(struct config *config, enum cfg_option option, const char *text, 
         return parse_gpus(s, field);
     case CFG_KIND_TEXT:
         return parse_text(s, field);
+    case CFG_KIND_RULES:
+        return parse_rules(s, field);
     }
     return false;
 }

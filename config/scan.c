@@ -79,7 +79,7 @@ static size_t skip_value(struct cfg_scan *scan)
     while (!at_end(scan)) {
         char c = scan->text[scan->at];
 
-        if (depth == 0 && (c == ',' || c == '}'))
+        if (depth == 0 && (c == ',' || c == '}' || c == ']'))
             break;
         if (c == '"') {
             skip_string(scan);
@@ -97,6 +97,16 @@ static size_t skip_value(struct cfg_scan *scan)
     return end - start;
 }
 
+static void take_value(struct cfg_scan *scan, struct cfg_pair *pair)
+{
+    while (!at_end(scan) && is_blank(scan->text[scan->at]))
+        step(scan);
+    pair->value = scan->text + scan->at;
+    pair->value_line = scan->line;
+    pair->value_column = scan->column;
+    pair->value_len = skip_value(scan);
+}
+
 bool cfg_scan_pair(struct cfg_scan *scan, struct cfg_pair *pair)
 {
     /* Between two pairs stand blanks, a comma, and at the very beginning the bracket. */
@@ -110,9 +120,18 @@ bool cfg_scan_pair(struct cfg_scan *scan, struct cfg_pair *pair)
     if (!find(scan, ':', ':'))
         return false;
     step(scan);
-    while (!at_end(scan) && is_blank(scan->text[scan->at]))
-        step(scan);
-    pair->value = scan->text + scan->at;
-    pair->value_len = skip_value(scan);
+    take_value(scan, pair);
     return true;
+}
+
+bool cfg_scan_item(struct cfg_scan *scan, struct cfg_pair *item)
+{
+    *item = (struct cfg_pair){0};
+    if (at_end(scan)) /* behind the bracket of an empty array */
+        return false;
+    step(scan); /* the opening bracket, or the comma behind the last element */
+    take_value(scan, item);
+    item->line = item->value_line;
+    item->column = item->value_column;
+    return item->value_len > 0;
 }

@@ -37,12 +37,13 @@ static bool has_word(const struct cfg_desc *desc, const char *word)
     return cfg_word_index(desc->values, word, strlen(word)) >= 0;
 }
 
-/* A value as JSON: numbers and switches bare, the rest in quotes. */
+/* A value as JSON: numbers, switches and arrays bare, the rest in quotes. */
 static void print_initial(const struct cfg_desc *desc)
 {
     bool number = desc->kind == CFG_KIND_DECIMAL || desc->kind == CFG_KIND_UINT;
 
-    if (desc->kind == CFG_KIND_BOOL || (number && !has_word(desc, desc->initial)))
+    if (desc->kind == CFG_KIND_BOOL || desc->kind == CFG_KIND_RULES ||
+        (number && !has_word(desc, desc->initial)))
         fputs(desc->initial, stdout);
     else
         print_string(desc->initial);
@@ -64,6 +65,57 @@ static void print_size_type(const struct cfg_desc *desc)
     if (has_word(desc, "none"))
         printf("|none");
     printf(")$\" }]");
+}
+
+/* One, or an array of `most`: `what` is the inner part of a type. */
+static void print_one_or_more(const char *what, int most)
+{
+    printf("\"anyOf\": [{ %s }, { \"type\": \"array\", \"minItems\": 1%s", what, most ? "" : ", ");
+    if (most)
+        printf(", \"maxItems\": %d, ", most);
+    printf("\"items\": { %s } }]", what);
+}
+
+static void print_condition(const struct cfg_condition *c)
+{
+    char type[256] = "\"type\": \"string\", \"minLength\": 1";
+    const char *words = c->words;
+    size_t len;
+
+    printf("\n              \"%s\": { ", c->key);
+    if (c->kind == CFG_CONDITION_LEAST || c->kind == CFG_CONDITION_MOST) {
+        print_size_type(&cfg_desc[CFG_OPTION_min_redirect]);
+    } else if (c->kind == CFG_CONDITION_DEVICE) {
+        print_one_or_more("\"type\": \"string\", \"pattern\": \"^" GPU "$\"", POL_RULE_GPUS_MAX);
+    } else {
+        for (len = 0; *words; words += strcspn(words, " "), words += strspn(words, " "))
+            len += (size_t)snprintf(type + len, sizeof(type) - len, "%s\"%.*s\"",
+                                    len ? ", " : "\"enum\": [", (int)strcspn(words, " "), words);
+        if (len)
+            snprintf(type + len, sizeof(type) - len, "]");
+        print_one_or_more(type, 0);
+    }
+    printf(" }");
+}
+
+static void print_rules_type(void)
+{
+    printf("\"type\": \"array\", \"maxItems\": %d, \"items\": {\n"
+           "        \"type\": \"object\", \"additionalProperties\": false,\n"
+           "        \"required\": [\"match\", \"place\"],\n"
+           "        \"properties\": {\n"
+           "          \"note\": { \"description\": \"for people\" },\n"
+           "          \"place\": { \"enum\": [",
+           POL_RULES_MAX);
+    print_words(CFG_PLACES, "\"", "\"", ", ");
+    printf("] },\n"
+           "          \"match\": {\n"
+           "            \"type\": \"object\", \"additionalProperties\": false,\n"
+           "            \"properties\": {");
+    for (const struct cfg_condition *c = cfg_condition; c->key; c++) {
+        print_condition(c);
+        fputs(c[1].key ? "," : "\n            }\n          }\n        }\n      }", stdout);
+    }
 }
 
 static void print_type(const struct cfg_desc *desc)
@@ -101,6 +153,9 @@ static void print_type(const struct cfg_desc *desc)
         break;
     case CFG_KIND_TEXT:
         printf("\"type\": \"string\", \"maxLength\": %d", CFG_TEXT_MAX - 1);
+        break;
+    case CFG_KIND_RULES:
+        print_rules_type();
         break;
     }
 }
@@ -192,6 +247,17 @@ static void print_readme_options(void)
     }
 }
 
+static void print_readme_conditions(void)
+{
+    puts("| condition | allowed | holds for |\n|---|---|---|");
+    for (const struct cfg_condition *c = cfg_condition; c->key; c++) {
+        struct cfg_line line = {0};
+
+        cfg_add_condition(&line, c);
+        printf("| `%s` | %s | %s |\n", c->key, line.text, c->doc);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc == 2 ? argv[1] : "";
@@ -202,6 +268,8 @@ int main(int argc, char **argv)
         print_default();
     else if (strcmp(what, "readme-options") == 0)
         print_readme_options();
+    else if (strcmp(what, "readme-conditions") == 0)
+        print_readme_conditions();
     else
         return 64;
     return fflush(stdout) == 0 ? 0 : 1;

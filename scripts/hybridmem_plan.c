@@ -185,17 +185,6 @@ static int take_options(struct plan *plan)
     return 0;
 }
 
-/* A size as the option min_redirect takes it: no percentage, no "none". */
-static bool read_size(const char *text, uint64_t *bytes)
-{
-    static struct config scratch;
-
-    if (!cfg_parse(&scratch, CFG_OPTION_min_redirect, text, strlen(text)))
-        return false;
-    *bytes = scratch.min_redirect.value;
-    return true;
-}
-
 /* GB/s in billionths are bytes per second. */
 static bool read_bandwidth(const char *text, uint64_t *bytes)
 {
@@ -262,7 +251,7 @@ static bool take_size(int *i, int argc, char **argv, const char *name, uint64_t 
     if (!value)
         return false;
     *has = true;
-    if (!read_size(value, bytes))
+    if (!cfg_parse_bytes(value, strlen(value), bytes))
         *status = cli_usage("a size is written like 512MiB or 6G, not ", value);
     return true;
 }

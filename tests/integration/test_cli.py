@@ -358,7 +358,8 @@ SCHEMA = json.loads((ROOT / "config/schema.json").read_text())
 def valid(value, schema):
     """As much of JSON Schema as schema.json uses."""
     known = {"description", "default", "type", "enum", "const", "anyOf", "pattern", "minimum",
-             "maximum", "maxLength", "minItems", "maxItems", "items"}
+             "maximum", "maxLength", "minLength", "minItems", "maxItems", "items", "properties",
+             "required", "additionalProperties"}
     assert set(schema) <= known, set(schema) - known
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     types = {
@@ -367,6 +368,7 @@ def valid(value, schema):
         "integer": number and value == int(value),
         "string": isinstance(value, str),
         "array": isinstance(value, list),
+        "object": isinstance(value, dict),
     }
     return (
         ("type" not in schema or types[schema["type"]])
@@ -378,9 +380,14 @@ def valid(value, schema):
         and ("minimum" not in schema or not number or value >= schema["minimum"])
         and ("maximum" not in schema or not number or value <= schema["maximum"])
         and ("maxLength" not in schema or len(value) <= schema["maxLength"])
+        and ("minLength" not in schema or len(value) >= schema["minLength"])
         and ("minItems" not in schema or len(value) >= schema["minItems"])
         and ("maxItems" not in schema or len(value) <= schema["maxItems"])
         and ("items" not in schema or all(valid(item, schema["items"]) for item in value))
+        and set(schema.get("required", [])) <= set(value if isinstance(value, dict) else [])
+        and ("additionalProperties" not in schema or set(value) <= set(schema["properties"]))
+        and all(valid(value[key], inner) for key, inner in schema.get("properties", {}).items()
+                if key in value)
     )
 
 
@@ -400,6 +407,17 @@ def test_default_policy_obeys_the_schema():
             assert value == SCHEMA["properties"][key]["default"]
 
 
+ANY = {"match": {}, "place": "host"}
+MATCHES = [
+    {"model_type": "gguf_unet"}, {"model_type": ["gguf_clip", "gguf_vae"]}, {"model_type": "unet"},
+    {"strategy": "gguf_hybrid"}, {"strategy": []}, {"architecture": "flux"}, {"architecture": ""},
+    {"file": "*.gguf"}, {"file": 5}, {"tensor": ["*norm*", "*bias"]}, {"tensor": ["*norm*", 5]},
+    {"process": "python*"}, {"allocator": "vmm"}, {"allocator": ["async", "managed"]},
+    {"device": "cuda:0"}, {"device": ["0", "GPU-01"]}, {"device": "all"}, {"device": ["0"] * 5},
+    {"min_size": "1MiB", "max_size": 5}, {"min_size": "50%"}, {"max_size": "none"}, {"size": 1},
+]
+
+
 @pytest.mark.parametrize(
     "key, values",
     [
@@ -415,6 +433,9 @@ def test_default_policy_obeys_the_schema():
         ("stats_ttl_ms", [0, 3600000, 3600001, 1.5, "1000"]),
         ("log", ["silent", "loud", None]),
         ("log_file", ["", "/tmp/x", 5]),
+        ("rules", [[], {}, "[]", [5], [{}], [ANY], [ANY] * 32, [ANY] * 33, [{**ANY, "note": "why"}],
+                   [{**ANY, "more": 1}], [{**ANY, "place": "gpu"}], [{**ANY, "match": []}],
+                   *([{**ANY, "match": match}] for match in MATCHES)]),
     ],
 )
 def test_schema_and_parser_agree(tmp_path, key, values):
@@ -426,6 +447,17 @@ def test_schema_and_parser_agree(tmp_path, key, values):
         assert accepted == valid(value, SCHEMA["properties"][key]), (key, value)
         verdicts.add(accepted)
     assert verdicts == {True, False}
+
+
+def test_the_readmes_rules_are_accepted(tmp_path):
+    blocks = re.findall(r"```json\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    examples = [block for block in blocks if '"rules"' in block]
+    assert examples
+    for example in examples:
+        (tmp_path / "p.json").write_text(example)
+        done = call("check", tmp_path / "p.json")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert table(done)["rules"] == ("1 rule", "policy file")
 
 
 def test_scripts_are_executable():
