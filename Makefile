@@ -5,6 +5,7 @@
 #   make check      every test (installs what it needs)
 #   make stress     a million random operations against a model (OPERATIONS=, SEED=)
 #   make bench      what the shim costs, against the goals
+#   make bench-placement    where it puts what, against the best placement (simulated)
 #   make lint format coverage install uninstall clean
 #
 # Switches: CC=clang, BUILD=dir, SANITIZE=address,undefined | thread, COVERAGE=1, DEBUG=1,
@@ -38,7 +39,7 @@ run = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: all lib cli sim hosts unit demo check check-fast bench lint format coverage install \
+.PHONY: all lib cli sim hosts unit demo check check-fast bench bench-placement lint format coverage install \
         uninstall clean deps abi-check
 
 all: lib cli sim hosts

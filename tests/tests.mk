@@ -148,5 +148,14 @@ $(BUILD)/bench/bench_calls: tests/bench/bench_calls.c $(SIM_LIBS) | deps-build
 	@mkdir -p $(@D)
 	$(call run,LD)$(CC) $(HOST_CFLAGS) $(DEPGEN) -o $@ $< $(ALL_LDFLAGS) -L$(BUILD)/sim -lcuda
 
+# The placement's replay is built with the hosts: a test plays a small trace.
+$(BUILD)/bench/placement_replay: tests/bench/placement/replay.c $(SIM_LIBS) | deps-build
+	@mkdir -p $(@D)
+	$(call run,LD)$(CC) $(HOST_CFLAGS) $(DEPGEN) -o $@ $< $(ALL_LDFLAGS) -L$(BUILD)/sim -lcuda
+hosts: $(BUILD)/bench/placement_replay
+
+bench-placement: all
+	@$(PYTHON) tests/bench/placement/run --build $(BUILD)
+
 bench: all $(BUILD)/bench/bench_calls
 	@$(PYTHON) tests/bench/run $(BUILD)

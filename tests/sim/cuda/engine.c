@@ -210,7 +210,7 @@ static void *work(void *argument)
         stream->head = op->next;
         if (!stream->head)
             stream->tail = NULL;
-        if (!op->quick) {
+        if (!op->quick && !cost_any()) { /* what is timed does not wait for chance */
             sim_leave();
             doze(dice);
             sim_enter();
