@@ -68,7 +68,7 @@ START_TEST(what_is_in_a_library)
        CUDA_ERROR_INVALID_PTX);
     library = load();
     OK(cuLibraryGetKernelCount(&count, library));
-    ck_assert_uint_eq(count, 6);
+    ck_assert_uint_eq(count, 7);
     OK(cuLibraryEnumerateKernels(kernels, 16, library));
     for (unsigned i = 0; i < count; i++) {
         OK(cuKernelGetName(&name, kernels[i]));
