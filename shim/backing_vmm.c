@@ -49,19 +49,6 @@ static bool find_node(const struct device *d, int *node)
     return true;
 }
 
-/* Sizes and addresses that suit the device must suit the host. */
-static bool granularity_suits(const CUmemAllocationProp *device, const CUmemAllocationProp *host,
-                              size_t *granularity)
-{
-    size_t of_host = 0;
-
-    return driver.cuMemGetAllocationGranularity(granularity, device,
-                                                CU_MEM_ALLOC_GRANULARITY_MINIMUM) == CUDA_SUCCESS &&
-           driver.cuMemGetAllocationGranularity(&of_host, host, CU_MEM_ALLOC_GRANULARITY_MINIMUM) ==
-               CUDA_SUCCESS &&
-           of_host && *granularity % of_host == 0;
-}
-
 static bool can_be_mapped(const struct device *d, const CUmemAllocationProp *host, size_t size)
 {
     CUmemAccessDesc access = {{CU_MEM_LOCATION_TYPE_DEVICE, d->ordinal},
@@ -83,15 +70,18 @@ static bool can_be_mapped(const struct device *d, const CUmemAllocationProp *hos
     return works;
 }
 
+/* With the smallest size that suits the device: what is made of it must suit the host. */
 static bool try_out(const struct device *d, int *node, size_t *granularity)
 {
-    CUmemAllocationProp device = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
-                                  .location = {CU_MEM_LOCATION_TYPE_DEVICE, d->ordinal}};
+    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                .location = {CU_MEM_LOCATION_TYPE_DEVICE, d->ordinal}};
 
-    if (!find_node(d, node))
+    if (!find_node(d, node) ||
+        driver.cuMemGetAllocationGranularity(granularity, &prop,
+                                             CU_MEM_ALLOC_GRANULARITY_MINIMUM) != CUDA_SUCCESS)
         return false;
-    CUmemAllocationProp host = elsewhere(&device, *node);
-    return granularity_suits(&device, &host, granularity) && can_be_mapped(d, &host, *granularity);
+    prop = elsewhere(&prop, *node);
+    return can_be_mapped(d, &prop, *granularity);
 }
 
 /* Once for each device; not while a stream captures, when a thread may be forbidden to. */

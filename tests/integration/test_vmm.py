@@ -87,10 +87,12 @@ def test_budget_without_a_context(run):
     assert result.stdout == run(*host).stdout
 
 
-def test_the_other_device(run):
-    """Each device has its own budget and its own memory, whichever is current."""
+@pytest.mark.parametrize("context,fit", [(0, 1), (40, 0)])
+def test_the_other_device(run, context, fit):
+    """Each device has its own budget and its own memory, whichever is current. What others hold of
+    it (here its context) is known without its being current."""
     host = ("host_direct_two_devices",)
-    cards = {"SIMCUDA_DEVICES": "2", "SIMCUDA_VRAM": "8GiB,64MiB"}
+    cards = {"SIMCUDA_DEVICES": "2", "SIMCUDA_VRAM": "8GiB,64MiB", "SIMCUDA_CONTEXT": f"{context}MiB"}
     bare = run(*host, env={"SIMCUDA_DEVICES": "2"})
     good(bare)
     result = run(*host, shim=True, env={**STEADY, **QUIET, **cards})
@@ -98,9 +100,9 @@ def test_the_other_device(run):
     assert result.stdout == bare.stdout
     first, second = result.stats["devices"]
     assert first["redirected_bytes"] == 0
-    # 38 MiB of budget: one of three pieces
-    assert second["redirected_bytes"] == 40 * MIB
-    assert 20 * MIB <= second["device_bytes_peak"] < 21 * MIB
+    # 38 MiB of budget, or 10 beside the context, for three pieces
+    assert second["redirected_bytes"] == (3 - fit) * 20 * MIB
+    assert fit * 20 * MIB <= second["device_bytes_peak"] < fit * 20 * MIB + MIB
     assert {d["host_bytes"] for d in (first, second)} == {0}
 
 
@@ -222,3 +224,10 @@ def test_remote_access_is_kept_in_vram(run, options):
     full = run(*host, shim=True, env={**STEADY, **QUIET, **SMALL_CARD})
     good(full)
     assert full.device["redirected_bytes"] > 0
+
+
+def test_no_false_alarm(run):
+    """What the driver refuses anyway is no lack of host memory."""
+    result = run("host_direct_physical", shim=True, env={**STEADY, **ALL_TO_HOST})
+    good(result)
+    assert "expandable_segments" not in result.stderr
