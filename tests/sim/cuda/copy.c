@@ -272,7 +272,8 @@ static CUresult side_from_corner(struct side *side, const struct corner *corner,
             return CUDA_ERROR_INVALID_HANDLE;
         if (corner->x > array->row || box->width > array->row - corner->x ||
             corner->y > array->rows || box->height > array->rows - corner->y ||
-            corner->z > array->layers || box->depth > array->layers - corner->z)
+            corner->z > array->layers || box->depth > array->layers - corner->z ||
+            corner->x % array->element) /* "must be evenly divisible by the array element size" */
             return CUDA_ERROR_INVALID_VALUE;
         pitch = array->row;
         height = array->rows;

@@ -207,6 +207,12 @@ START_TEST(arrays)
     IS(cuMemcpyAtoD(p, array, 1, 512), CUDA_ERROR_INVALID_VALUE);
     c.Height = 9;
     IS(cuMemcpy2D(&c), CUDA_ERROR_INVALID_VALUE);
+    c.Height = 1;
+    c.WidthInBytes = 4;
+    c.dstXInBytes = 2; /* inside an element */
+    IS(cuMemcpy2D(&c), CUDA_ERROR_INVALID_VALUE);
+    c.dstXInBytes = 4;
+    OK(cuMemcpy2D(&c));
     OK(cuArrayDestroy(array));
     IS(cuArrayDestroy(array), CUDA_ERROR_INVALID_HANDLE);
     IS(cuMemcpyAtoD(p, array, 0, 1), CUDA_ERROR_INVALID_HANDLE);
