@@ -33,7 +33,7 @@ enum answer {
 /* What cuPointerGetAttribute says of memory from cuMemAlloc. Types as documented with
  * CUpointer_attribute. */
 static enum answer attribute_of(const struct arena_block *b, CUpointer_attribute attribute,
-                                CUdeviceptr ptr, void *data)
+                                void *data)
 {
     const struct context *context = arena_owner(b->arena);
 
@@ -43,7 +43,7 @@ static enum answer attribute_of(const struct arena_block *b, CUpointer_attribute
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
         ANSWER(unsigned int, CU_MEMORYTYPE_DEVICE);
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
-        ANSWER(CUdeviceptr, ptr);
+        return ASK_DRIVER; /* it is ptr, but an error where no context is current */
     case CU_POINTER_ATTRIBUTE_HOST_POINTER:
     case CU_POINTER_ATTRIBUTE_P2P_TOKENS:
         return REFUSED;
@@ -115,7 +115,7 @@ CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribute, CUdevi
         }
     if (!block.base)
         return CUDA_ERROR_INVALID_VALUE;
-    switch (attribute_of(&block, attribute, ptr, data)) {
+    switch (attribute_of(&block, attribute, data)) {
     case ANSWERED:
         return CUDA_SUCCESS;
     case REFUSED:
@@ -144,7 +144,7 @@ CUresult cuPointerGetAttributes(unsigned int numAttributes, CUpointer_attribute 
     for (unsigned int i = 0; i < numAttributes; i++) {
         enum answer a = !data[i] ? ASK_DRIVER
                         : mapped ? mapped_attribute_of(ptr, attributes[i], data[i])
-                                 : attribute_of(&block, attributes[i], ptr, data[i]);
+                                 : attribute_of(&block, attributes[i], data[i]);
         if (a == ANSWERED)
             continue;
         CUresult r = driver.cuPointerGetAttributes(1, &attributes[i], &data[i],
