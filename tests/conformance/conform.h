@@ -85,9 +85,9 @@ void conf_register_rows(const struct conf_case *all, size_t count, size_t row_si
     }                                                                                              \
     __attribute__((constructor)) static void name_##_register(void)                                \
     {                                                                                              \
-        static const struct conf_case all = {CONF_GROUP,  #name_, rule_, CONF_SHARED,              \
-                                             name_##_row, rows_,  NULL};                           \
-        conf_register_rows(&all, name_##_count, sizeof(rows_[0]));                                 \
+        static const struct conf_case every_row = {CONF_GROUP,  #name_, rule_, CONF_SHARED,        \
+                                                   name_##_row, rows_,  NULL};                     \
+        conf_register_rows(&every_row, name_##_count, sizeof(rows_[0]));                           \
     }                                                                                              \
     static void name_(const __typeof__(rows_[0]) *row)
 
