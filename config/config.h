@@ -17,6 +17,12 @@
 #define CFG_TEXT_MAX 4096                 /* bytes, with the closing NUL */
 #define CFG_GPUS_MAX 64
 
+enum cfg_model_type {
+    CFG_MODEL_TYPE_AUTO,
+    CFG_MODEL_TYPE_UNET,
+    CFG_MODEL_TYPE_CLIP,
+    CFG_MODEL_TYPE_VAE,
+};
 enum cfg_placement { CFG_PLACEMENT_ADAPTIVE, CFG_PLACEMENT_STRICT, CFG_PLACEMENT_DEVICE_FIRST };
 enum cfg_report { CFG_REPORT_HYBRID, CFG_REPORT_DEVICE };
 enum cfg_backing { CFG_BACKING_AUTO, CFG_BACKING_REGISTERED, CFG_BACKING_PINNED };

@@ -19,4 +19,9 @@ void txt_add_number(struct txt *txt, uint64_t number);
  * of it, then "...". */
 void txt_add_foreign(struct txt *txt, const char *text, size_t len);
 
+/* The first character of text[0..len), len > 0, as it stands inside a JSON string, closed by a NUL.
+ * Returns the bytes of it. What is not UTF-8 becomes U+FFFD, a byte at a time. */
+#define TXT_JSON_MAX 8
+size_t txt_json(const char *text, size_t len, char out[TXT_JSON_MAX]);
+
 #endif

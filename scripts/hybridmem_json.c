@@ -6,34 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The length of the valid UTF-8 character at `s`, 0 if there is none (Unicode, table 3-7). */
-static size_t utf8_len(const unsigned char *s, size_t len)
-{
-    size_t n = *s < 0x80 ? 1 : *s < 0xC2 ? 0 : *s < 0xE0 ? 2 : *s < 0xF0 ? 3 : *s < 0xF5 ? 4 : 0;
-    unsigned char low = *s == 0xE0 ? 0xA0 : *s == 0xF0 ? 0x90 : 0x80;
-    unsigned char high = *s == 0xED ? 0x9F : *s == 0xF4 ? 0x8F : 0xBF;
-
-    if (n > len || (n > 1 && (s[1] < low || s[1] > high)))
-        return 0;
-    for (size_t i = 2; i < n; i++)
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    return n;
-}
-
 static void print_string(const char *text, size_t len)
 {
-    const unsigned char *s = (const unsigned char *)text;
+    char piece[TXT_JSON_MAX];
 
     putchar('"');
-    for (size_t i = 0, n; i < len; i += n ? n : 1) {
-        n = utf8_len(s + i, len - i);
-        if (n == 0)
-            fputs("\\ufffd", stdout);
-        else if (s[i] < ' ' || s[i] == '"' || s[i] == '\\' || s[i] == 0x7f)
-            printf("\\u%04x", s[i]);
-        else
-            fwrite(s + i, 1, n, stdout);
+    for (size_t i = 0; i < len;) {
+        i += txt_json(text + i, len - i, piece);
+        fputs(piece, stdout);
     }
     putchar('"');
 }

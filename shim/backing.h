@@ -59,9 +59,15 @@ void backing_device_note_managed(struct context *context, CUdeviceptr address, u
 void backing_device_uncount(struct device *device, uint64_t bytes);
 
 /* Frees an address by `how` (the driver's cuMemFree or a stream-ordered one). An address that we
- * did not see is the driver's alone. A free that fails leaves everything as it was. */
+ * did not see is the driver's alone: *freed stays as it is. A free that fails leaves everything as
+ * it was. */
 typedef CUresult backing_free_fn(CUdeviceptr address, void *arg);
-CUresult backing_device_free(CUdeviceptr address, backing_free_fn *how, void *arg);
+struct backing_freed {
+    struct device *device;
+    uint64_t bytes;
+};
+CUresult backing_device_free(CUdeviceptr address, backing_free_fn *how, void *arg,
+                             struct backing_freed *freed);
 
 /* Drops the records of a context that is gone. */
 void backing_device_drop(struct context *context);

@@ -96,16 +96,19 @@ void backing_device_note_managed(struct context *context, CUdeviceptr address, u
     record(context, address, bytes, REG_MANAGED, 0);
 }
 
-CUresult backing_device_free(CUdeviceptr address, backing_free_fn *how, void *arg)
+CUresult backing_device_free(CUdeviceptr address, backing_free_fn *how, void *arg,
+                             struct backing_freed *freed)
 {
     struct reg_record r, replaced;
     bool known = reg_take(address, &r);
     CUresult result = how(address, arg);
 
-    if (known && result == CUDA_SUCCESS)
+    if (known && result == CUDA_SUCCESS) {
         uncount(&r);
-    else if (known)
+        *freed = (struct backing_freed){device_known(r.device), r.bytes};
+    } else if (known) {
         reg_put(&r, &replaced);
+    }
     return result;
 }
 

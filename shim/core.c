@@ -1,8 +1,10 @@
 #include "shim/core.h"
 
+#include "shim/attribution.h"
 #include "shim/hooks.h"
 #include "shim/log.h"
 #include "shim/registry.h"
+#include "shim/uploads.h"
 #include "shim/window.h"
 
 #include <stdatomic.h>
@@ -121,17 +123,16 @@ static bool size_request(const struct alloc_request *asked, struct alloc_request
 
 /* The verdict on a request, and the limits it came from. What fits the budget is counted at once,
  * in *reserved, so that two threads cannot both have the last of it. */
-static struct pol_verdict decide(struct device *d, uint64_t bytes, struct pol_limits *limits,
-                                 uint64_t *reserved)
+static struct pol_verdict decide(struct device *d, const struct pol_request *request,
+                                 struct pol_limits *limits, uint64_t *reserved)
 {
     pthread_mutex_lock(&d->lock);
     *limits = *device_limits(d, false);
     struct pol_usage usage = {ledger_sum(&d->vram), core_host_bytes()};
-    struct pol_request request = {bytes, POL_CLASS_UNKNOWN, POL_PLACE_AUTO};
-    struct pol_verdict v = pol_decide(&d->settings, limits, &usage, &request);
-    *reserved = v.reason == POL_FITS || v.reason == POL_WORKING ? bytes : 0;
+    struct pol_verdict v = pol_decide(&d->settings, limits, &usage, request);
+    *reserved = v.reason == POL_FITS || v.reason == POL_WORKING ? request->bytes : 0;
     if (*reserved)
-        ledger_reserve(&d->vram, bytes);
+        ledger_reserve(&d->vram, request->bytes);
     pthread_mutex_unlock(&d->lock);
     return v;
 }
@@ -160,12 +161,41 @@ static CUresult overflow(struct context *context, const struct alloc_request *re
     return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+/* By the verdict, and where that is the device, by host memory if the driver has none left. */
+static CUresult serve(struct context *context, const struct alloc_request *request,
+                      struct alloc_result *result)
+{
+    struct device *d = context->device;
+    struct pol_request asked = {.bytes = request->bytes};
+    struct pol_limits limits;
+    uint64_t reserved = 0;
+    bool tried_host = false, exhausted = false;
+
+    if (request->bytes >= atomic_load_explicit(&d->small_below, memory_order_relaxed)) {
+        uploads_predict(d, request, &asked);
+        struct pol_verdict v = decide(d, &asked, &limits, &reserved);
+        /* While a stream captures, the driver owns what is allocated, as long as it can. */
+        if (v.host && !context_capturing() && request->stays == MAY_MOVE) {
+            if (redirect(context, request, limits.sys_avail, pol_reason_text(v.reason), result))
+                return CUDA_SUCCESS;
+            tried_host = true;
+        }
+        exhausted = v.reason == POL_HOST_EXHAUSTED;
+        if (exhausted)
+            count_insufficient(d, request->bytes, &limits);
+    }
+    CUresult r = backing_device_alloc(context, request, reserved, result);
+    if (r == CUDA_ERROR_OUT_OF_MEMORY && !tried_host && request->stays != STAYS &&
+        asked.place != POL_PLACE_SKIP)
+        r = overflow(context, request, exhausted, result);
+    return r;
+}
+
 CUresult core_alloc(const struct alloc_request *asked, struct alloc_result *result)
 {
     struct context *context =
         asked->physical ? context_of_none(asked->physical->location.id) : context_current();
     struct alloc_request request;
-    struct pol_limits limits;
 
     if (!context || !context->device->target || !size_request(asked, &request))
         return backing_device_ask(asked, result);
@@ -173,24 +203,10 @@ CUresult core_alloc(const struct alloc_request *asked, struct alloc_result *resu
     struct device *d = context->device;
     if (request.order && !atomic_load_explicit(&d->stream_ordered, memory_order_relaxed))
         atomic_store(&d->stream_ordered, true);
-    uint64_t reserved = 0;
-    bool tried_host = false, exhausted = false;
-    if (request.bytes >= atomic_load_explicit(&d->small_below, memory_order_relaxed)) {
-        struct pol_verdict v = decide(d, request.bytes, &limits, &reserved);
-        /* While a stream captures, the driver owns what is allocated, as long as it can. */
-        if (v.host && !context_capturing() && request.stays == MAY_MOVE) {
-            if (redirect(context, &request, limits.sys_avail, pol_reason_text(v.reason), result))
-                return CUDA_SUCCESS;
-            tried_host = true;
-        }
-        exhausted = v.reason == POL_HOST_EXHAUSTED;
-        if (exhausted)
-            count_insufficient(d, request.bytes, &limits);
-    }
-    CUresult r = backing_device_alloc(context, &request, reserved, result);
-    if (r == CUDA_ERROR_OUT_OF_MEMORY && !tried_host && request.stays != STAYS)
-        r = overflow(context, &request, exhausted, result);
-    if (r == CUDA_ERROR_OUT_OF_MEMORY)
+    CUresult r = serve(context, &request, result);
+    if (r == CUDA_SUCCESS && !request.physical) /* a handle is no address */
+        uploads_allocated(d, result->address, result->bytes);
+    else if (r == CUDA_ERROR_OUT_OF_MEMORY)
         atomic_fetch_add(&d->refused, 1);
     return r;
 }
@@ -208,8 +224,13 @@ CUresult core_free(CUdeviceptr address, const struct stream_order *order, backin
 {
     struct arena_block block;
 
-    if (!arena_may_hold(address) || !arena_at(address))
-        return backing_device_free(address, how, arg);
+    if (!arena_may_hold(address) || !arena_at(address)) {
+        struct backing_freed freed = {0};
+        CUresult r = backing_device_free(address, how, arg, &freed);
+        if (r == CUDA_SUCCESS)
+            uploads_freed(freed.device, address, freed.bytes);
+        return r;
+    }
     /* A stream needs a context, the block's own is enough to free it now; whatever else the driver
      * says then, it says of freeing nothing too. */
     CUcontext current = NULL;
@@ -220,6 +241,7 @@ CUresult core_free(CUdeviceptr address, const struct stream_order *order, backin
         return CUDA_ERROR_INVALID_VALUE;
     struct context *context = arena_owner(block.arena);
     uncount_redirected(context->device, block.bytes);
+    uploads_freed(context->device, address, block.bytes);
     return CUDA_SUCCESS;
 }
 
@@ -262,6 +284,7 @@ void core_context_ended(CUcontext handle, bool gone)
         backing_device_drop(context);
         uncount_redirected(context->device, backing_host_drop(context));
         context_bury(context);
+        uploads_forget_blocks();
     }
 }
 
@@ -274,5 +297,7 @@ void core_forget_everything(void)
     backing_host_forget();
     backing_vmm_forget();
     window_after_fork();
+    uploads_forget_blocks();
+    attribution_after_fork();
     atomic_store(&host_live, 0);
 }

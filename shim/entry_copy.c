@@ -6,20 +6,23 @@
  */
 #include "shim/core.h"
 #include "shim/hooks.h"
+#include "shim/uploads.h"
 
 /* A call that goes on to the driver if its ranges are sound, and otherwise answers what the driver
- * says of a range that is no allocation's. */
-#define CHECKED(symbol, params, args, condition)                                                   \
+ * says of a range that is no allocation's; `note` is told to the predictor before. */
+#define CHECKED(symbol, params, args, condition, note)                                             \
     CUresult symbol params                                                                         \
     {                                                                                              \
         if (unlikely(!(condition)))                                                                \
             return CUDA_ERROR_INVALID_VALUE;                                                       \
+        note;                                                                                      \
         return driver.symbol args;                                                                 \
     }
 /* The legacy and the per-thread flavour. */
-#define CHECKED2(symbol, suffix, params, args, condition)                                          \
-    CHECKED(symbol, params, args, condition)                                                       \
-    CHECKED(symbol##suffix, params, args, condition)
+#define CHECKED2(symbol, suffix, params, args, condition, note)                                    \
+    CHECKED(symbol, params, args, condition, note)                                                 \
+    CHECKED(symbol##suffix, params, args, condition, note)
+#define NOTHING (void)0
 
 static inline bool sound(CUdeviceptr address, size_t bytes)
 {
@@ -31,55 +34,83 @@ static inline bool sound_host(const void *address, size_t bytes)
     return sound((CUdeviceptr)(uintptr_t)address, bytes);
 }
 
+/* What is written, and from where: of consequence only where it is large. */
+static inline void from_host(CUdeviceptr dst, const void *src, size_t bytes)
+{
+    if (bytes >= POL_PHASE_UPLOAD_MIN)
+        uploads_copy_from_host(dst, (uint64_t)(uintptr_t)src, bytes);
+}
+
+static inline void from_anywhere(CUdeviceptr dst, CUdeviceptr src, size_t bytes)
+{
+    if (bytes >= POL_PHASE_UPLOAD_MIN)
+        uploads_copy(dst, src, bytes);
+}
+
+static inline void from_device(CUdeviceptr dst, size_t bytes)
+{
+    if (bytes >= POL_PHASE_UPLOAD_MIN)
+        uploads_write(dst, bytes);
+}
+
 /* --- one dimension --------------------------------------------------------------------------- */
 
 CHECKED2(cuMemcpy, _ptds, (CUdeviceptr dst, CUdeviceptr src, size_t ByteCount),
-         (dst, src, ByteCount), sound(dst, ByteCount) && sound(src, ByteCount))
+         (dst, src, ByteCount), sound(dst, ByteCount) && sound(src, ByteCount),
+         from_anywhere(dst, src, ByteCount))
 CHECKED2(cuMemcpyAsync, _ptsz,
          (CUdeviceptr dst, CUdeviceptr src, size_t ByteCount, CUstream hStream),
-         (dst, src, ByteCount, hStream), sound(dst, ByteCount) && sound(src, ByteCount))
+         (dst, src, ByteCount, hStream), sound(dst, ByteCount) && sound(src, ByteCount),
+         from_anywhere(dst, src, ByteCount))
 
 CHECKED2(cuMemcpyPeer, _ptds,
          (CUdeviceptr dstDevice, CUcontext dstContext, CUdeviceptr srcDevice, CUcontext srcContext,
           size_t ByteCount),
          (dstDevice, dstContext, srcDevice, srcContext, ByteCount),
-         sound(dstDevice, ByteCount) && sound(srcDevice, ByteCount))
+         sound(dstDevice, ByteCount) && sound(srcDevice, ByteCount),
+         from_device(dstDevice, ByteCount))
 CHECKED2(cuMemcpyPeerAsync, _ptsz,
          (CUdeviceptr dstDevice, CUcontext dstContext, CUdeviceptr srcDevice, CUcontext srcContext,
           size_t ByteCount, CUstream hStream),
          (dstDevice, dstContext, srcDevice, srcContext, ByteCount, hStream),
-         sound(dstDevice, ByteCount) && sound(srcDevice, ByteCount))
+         sound(dstDevice, ByteCount) && sound(srcDevice, ByteCount),
+         from_device(dstDevice, ByteCount))
 
 CHECKED2(cuMemcpyHtoD_v2, _ptds, (CUdeviceptr dstDevice, const void *srcHost, size_t ByteCount),
          (dstDevice, srcHost, ByteCount),
-         sound(dstDevice, ByteCount) && sound_host(srcHost, ByteCount))
+         sound(dstDevice, ByteCount) && sound_host(srcHost, ByteCount),
+         from_host(dstDevice, srcHost, ByteCount))
 CHECKED2(cuMemcpyHtoDAsync_v2, _ptsz,
          (CUdeviceptr dstDevice, const void *srcHost, size_t ByteCount, CUstream hStream),
          (dstDevice, srcHost, ByteCount, hStream),
-         sound(dstDevice, ByteCount) && sound_host(srcHost, ByteCount))
+         sound(dstDevice, ByteCount) && sound_host(srcHost, ByteCount),
+         from_host(dstDevice, srcHost, ByteCount))
 
 CHECKED2(cuMemcpyDtoH_v2, _ptds, (void *dstHost, CUdeviceptr srcDevice, size_t ByteCount),
          (dstHost, srcDevice, ByteCount),
-         sound_host(dstHost, ByteCount) && sound(srcDevice, ByteCount))
+         sound_host(dstHost, ByteCount) && sound(srcDevice, ByteCount), NOTHING)
 CHECKED2(cuMemcpyDtoHAsync_v2, _ptsz,
          (void *dstHost, CUdeviceptr srcDevice, size_t ByteCount, CUstream hStream),
          (dstHost, srcDevice, ByteCount, hStream),
-         sound_host(dstHost, ByteCount) && sound(srcDevice, ByteCount))
+         sound_host(dstHost, ByteCount) && sound(srcDevice, ByteCount), NOTHING)
 
 CHECKED2(cuMemcpyDtoD_v2, _ptds, (CUdeviceptr dstDevice, CUdeviceptr srcDevice, size_t ByteCount),
          (dstDevice, srcDevice, ByteCount),
-         sound(dstDevice, ByteCount) && sound(srcDevice, ByteCount))
+         sound(dstDevice, ByteCount) && sound(srcDevice, ByteCount),
+         from_device(dstDevice, ByteCount))
 CHECKED2(cuMemcpyDtoDAsync_v2, _ptsz,
          (CUdeviceptr dstDevice, CUdeviceptr srcDevice, size_t ByteCount, CUstream hStream),
          (dstDevice, srcDevice, ByteCount, hStream),
-         sound(dstDevice, ByteCount) && sound(srcDevice, ByteCount))
+         sound(dstDevice, ByteCount) && sound(srcDevice, ByteCount),
+         from_device(dstDevice, ByteCount))
 
 CHECKED2(cuMemcpyDtoA_v2, _ptds,
          (CUarray dstArray, size_t dstOffset, CUdeviceptr srcDevice, size_t ByteCount),
-         (dstArray, dstOffset, srcDevice, ByteCount), sound(srcDevice, ByteCount))
+         (dstArray, dstOffset, srcDevice, ByteCount), sound(srcDevice, ByteCount), NOTHING)
 CHECKED2(cuMemcpyAtoD_v2, _ptds,
          (CUdeviceptr dstDevice, CUarray srcArray, size_t srcOffset, size_t ByteCount),
-         (dstDevice, srcArray, srcOffset, ByteCount), sound(dstDevice, ByteCount))
+         (dstDevice, srcArray, srcOffset, ByteCount), sound(dstDevice, ByteCount),
+         from_device(dstDevice, ByteCount))
 
 /* --- two and three dimensions ---------------------------------------------------------------- */
 
@@ -120,57 +151,83 @@ static bool sound_side(const struct side *s, size_t width, size_t rows, size_t s
            end <= block.base + block.bytes - base;
 }
 
+/* What a large copy writes is noted as if its rows had no gaps between them. */
+static void note_planes(const struct side *src, const struct side *dst, size_t width, size_t rows,
+                        size_t slices)
+{
+    CUdeviceptr to = dst->device + (dst->z * dst->height + dst->y) * dst->pitch + dst->x;
+    uint64_t from = src->type == CU_MEMORYTYPE_HOST ? (uint64_t)(uintptr_t)src->host : src->device;
+    size_t bytes;
+
+    from += (src->z * src->height + src->y) * src->pitch + src->x;
+    if (__builtin_mul_overflow(width, rows, &bytes) ||
+        __builtin_mul_overflow(bytes, slices, &bytes) || bytes < POL_PHASE_UPLOAD_MIN ||
+        dst->type == CU_MEMORYTYPE_ARRAY || dst->type == CU_MEMORYTYPE_HOST)
+        return;
+    if (src->type == CU_MEMORYTYPE_HOST)
+        uploads_copy_from_host(to, from, bytes);
+    else if (src->type == CU_MEMORYTYPE_UNIFIED || dst->type == CU_MEMORYTYPE_UNIFIED)
+        uploads_copy(to, from, bytes);
+    else
+        uploads_write(to, bytes);
+}
+
+/* The two sides of a copy in two dimensions, or in three. */
+#define SIDE(c, end, ...)                                                                          \
+    (struct side)                                                                                  \
+    {                                                                                              \
+        .type = (c)->end##MemoryType, .device = (c)->end##Device, .host = (c)->end##Host,          \
+        .x = (c)->end##XInBytes, .y = (c)->end##Y,                                                 \
+        .pitch = (c)->end##Pitch ? (c)->end##Pitch : (c)->WidthInBytes, __VA_ARGS__                \
+    }
+#define SIDE_2D(c, end) SIDE(c, end, .z = 0)
+#define SIDE_3D(c, end)                                                                            \
+    SIDE(c, end, .z = (c)->end##Z, .height = (c)->end##Height ? (c)->end##Height : (c)->Height)
+
 static bool sound_2d(const CUDA_MEMCPY2D *c)
 {
     if (!c)
         return true; /* the driver's to refuse */
-    struct side src = {.type = c->srcMemoryType,
-                       .device = c->srcDevice,
-                       .host = c->srcHost,
-                       .x = c->srcXInBytes,
-                       .y = c->srcY,
-                       .pitch = c->srcPitch ? c->srcPitch : c->WidthInBytes};
-    struct side dst = {.type = c->dstMemoryType,
-                       .device = c->dstDevice,
-                       .host = c->dstHost,
-                       .x = c->dstXInBytes,
-                       .y = c->dstY,
-                       .pitch = c->dstPitch ? c->dstPitch : c->WidthInBytes};
+    struct side src = SIDE_2D(c, src), dst = SIDE_2D(c, dst);
     return sound_side(&src, c->WidthInBytes, c->Height, 1) &&
            sound_side(&dst, c->WidthInBytes, c->Height, 1);
+}
+
+static void note_2d(const CUDA_MEMCPY2D *c)
+{
+    if (!c)
+        return;
+    struct side src = SIDE_2D(c, src), dst = SIDE_2D(c, dst);
+    note_planes(&src, &dst, c->WidthInBytes, c->Height, 1);
 }
 
 static bool sound_3d(const CUDA_MEMCPY3D *c)
 {
     if (!c)
         return true;
-    struct side src = {.type = c->srcMemoryType,
-                       .device = c->srcDevice,
-                       .host = c->srcHost,
-                       .x = c->srcXInBytes,
-                       .y = c->srcY,
-                       .z = c->srcZ,
-                       .pitch = c->srcPitch ? c->srcPitch : c->WidthInBytes,
-                       .height = c->srcHeight ? c->srcHeight : c->Height};
-    struct side dst = {.type = c->dstMemoryType,
-                       .device = c->dstDevice,
-                       .host = c->dstHost,
-                       .x = c->dstXInBytes,
-                       .y = c->dstY,
-                       .z = c->dstZ,
-                       .pitch = c->dstPitch ? c->dstPitch : c->WidthInBytes,
-                       .height = c->dstHeight ? c->dstHeight : c->Height};
+    struct side src = SIDE_3D(c, src), dst = SIDE_3D(c, dst);
     return sound_side(&src, c->WidthInBytes, c->Height, c->Depth) &&
            sound_side(&dst, c->WidthInBytes, c->Height, c->Depth);
 }
 
-CHECKED2(cuMemcpy2D_v2, _ptds, (const CUDA_MEMCPY2D *pCopy), (pCopy), sound_2d(pCopy))
+static void note_3d(const CUDA_MEMCPY3D *c)
+{
+    if (!c)
+        return;
+    struct side src = SIDE_3D(c, src), dst = SIDE_3D(c, dst);
+    note_planes(&src, &dst, c->WidthInBytes, c->Height, c->Depth);
+}
+
+CHECKED2(cuMemcpy2D_v2, _ptds, (const CUDA_MEMCPY2D *pCopy), (pCopy), sound_2d(pCopy),
+         note_2d(pCopy))
 CHECKED2(cuMemcpy2DAsync_v2, _ptsz, (const CUDA_MEMCPY2D *pCopy, CUstream hStream),
-         (pCopy, hStream), sound_2d(pCopy))
-CHECKED2(cuMemcpy2DUnaligned_v2, _ptds, (const CUDA_MEMCPY2D *pCopy), (pCopy), sound_2d(pCopy))
-CHECKED2(cuMemcpy3D_v2, _ptds, (const CUDA_MEMCPY3D *pCopy), (pCopy), sound_3d(pCopy))
+         (pCopy, hStream), sound_2d(pCopy), note_2d(pCopy))
+CHECKED2(cuMemcpy2DUnaligned_v2, _ptds, (const CUDA_MEMCPY2D *pCopy), (pCopy), sound_2d(pCopy),
+         note_2d(pCopy))
+CHECKED2(cuMemcpy3D_v2, _ptds, (const CUDA_MEMCPY3D *pCopy), (pCopy), sound_3d(pCopy),
+         note_3d(pCopy))
 CHECKED2(cuMemcpy3DAsync_v2, _ptsz, (const CUDA_MEMCPY3D *pCopy, CUstream hStream),
-         (pCopy, hStream), sound_3d(pCopy))
+         (pCopy, hStream), sound_3d(pCopy), note_3d(pCopy))
 
 /* The two structs differ in what their reserved pointers are called (tests/unit/abi_check.c). */
 static bool sound_peer(const CUDA_MEMCPY3D_PEER *c)
@@ -178,9 +235,10 @@ static bool sound_peer(const CUDA_MEMCPY3D_PEER *c)
     return sound_3d((const CUDA_MEMCPY3D *)c);
 }
 
-CHECKED2(cuMemcpy3DPeer, _ptds, (const CUDA_MEMCPY3D_PEER *pCopy), (pCopy), sound_peer(pCopy))
+CHECKED2(cuMemcpy3DPeer, _ptds, (const CUDA_MEMCPY3D_PEER *pCopy), (pCopy), sound_peer(pCopy),
+         NOTHING)
 CHECKED2(cuMemcpy3DPeerAsync, _ptsz, (const CUDA_MEMCPY3D_PEER *pCopy, CUstream hStream),
-         (pCopy, hStream), sound_peer(pCopy))
+         (pCopy, hStream), sound_peer(pCopy), NOTHING)
 
 /* --- batches --------------------------------------------------------------------------------- */
 
@@ -198,15 +256,23 @@ static bool sound_batch(const CUdeviceptr *dsts, const CUdeviceptr *srcs, const 
     return true;
 }
 
+static void note_batch(const CUdeviceptr *dsts, const CUdeviceptr *srcs, const size_t *sizes,
+                       size_t count)
+{
+    for (size_t i = 0; dsts && srcs && sizes && i < count; i++)
+        from_anywhere(dsts[i], srcs[i], sizes[i]);
+}
+
 #define BATCH_PARAMS                                                                               \
     CUdeviceptr *dsts, CUdeviceptr *srcs, size_t *sizes, size_t count, CUmemcpyAttributes *attrs,  \
         size_t *attrsIdxs, size_t numAttrs
 #define BATCH_ARGS dsts, srcs, sizes, count, attrs, attrsIdxs, numAttrs
 
 CHECKED2(cuMemcpyBatchAsync, _ptsz, (BATCH_PARAMS, size_t *failIdx, CUstream hStream),
-         (BATCH_ARGS, failIdx, hStream), sound_batch(dsts, srcs, sizes, count, failIdx))
+         (BATCH_ARGS, failIdx, hStream), sound_batch(dsts, srcs, sizes, count, failIdx),
+         note_batch(dsts, srcs, sizes, count))
 CHECKED2(cuMemcpyBatchAsync_v2, _ptsz, (BATCH_PARAMS, CUstream hStream), (BATCH_ARGS, hStream),
-         sound_batch(dsts, srcs, sizes, count, NULL))
+         sound_batch(dsts, srcs, sizes, count, NULL), note_batch(dsts, srcs, sizes, count))
 
 /* --- sets ------------------------------------------------------------------------------------ */
 
@@ -215,6 +281,12 @@ static bool sound_words(CUdeviceptr address, size_t count, size_t word)
     size_t bytes;
     return likely(!arena_may_hold(address)) ||
            (!__builtin_mul_overflow(count, word, &bytes) && core_range_is_sound(address, bytes));
+}
+
+/* Where the product is too large for a size_t, the driver refuses the call. */
+static inline void set(CUdeviceptr address, size_t count, size_t word)
+{
+    from_device(address, count * word);
 }
 
 static bool sound_rows(CUdeviceptr address, size_t pitch, size_t width, size_t rows, size_t word)
@@ -227,9 +299,10 @@ static bool sound_rows(CUdeviceptr address, size_t pitch, size_t width, size_t r
 
 #define SET(symbol, async, type, value)                                                            \
     CHECKED2(symbol, _ptds, (CUdeviceptr dstDevice, type value, size_t N), (dstDevice, value, N),  \
-             sound_words(dstDevice, N, sizeof value))                                              \
+             sound_words(dstDevice, N, sizeof value), set(dstDevice, N, sizeof value))             \
     CHECKED2(async, _ptsz, (CUdeviceptr dstDevice, type value, size_t N, CUstream hStream),        \
-             (dstDevice, value, N, hStream), sound_words(dstDevice, N, sizeof value))
+             (dstDevice, value, N, hStream), sound_words(dstDevice, N, sizeof value),              \
+             set(dstDevice, N, sizeof value))
 SET(cuMemsetD8_v2, cuMemsetD8Async, unsigned char, uc)
 SET(cuMemsetD16_v2, cuMemsetD16Async, unsigned short, us)
 SET(cuMemsetD32_v2, cuMemsetD32Async, unsigned int, ui)
@@ -238,12 +311,14 @@ SET(cuMemsetD32_v2, cuMemsetD32Async, unsigned int, ui)
     CHECKED2(symbol, _ptds,                                                                        \
              (CUdeviceptr dstDevice, size_t dstPitch, type value, size_t Width, size_t Height),    \
              (dstDevice, dstPitch, value, Width, Height),                                          \
-             sound_rows(dstDevice, dstPitch, Width, Height, sizeof value))                         \
+             sound_rows(dstDevice, dstPitch, Width, Height, sizeof value),                         \
+             set(dstDevice, Width, sizeof value *Height))                                          \
     CHECKED2(async, _ptsz,                                                                         \
              (CUdeviceptr dstDevice, size_t dstPitch, type value, size_t Width, size_t Height,     \
               CUstream hStream),                                                                   \
              (dstDevice, dstPitch, value, Width, Height, hStream),                                 \
-             sound_rows(dstDevice, dstPitch, Width, Height, sizeof value))
+             sound_rows(dstDevice, dstPitch, Width, Height, sizeof value),                         \
+             set(dstDevice, Width, sizeof value *Height))
 SET_2D(cuMemsetD2D8_v2, cuMemsetD2D8Async, unsigned char, uc)
 SET_2D(cuMemsetD2D16_v2, cuMemsetD2D16Async, unsigned short, us)
 SET_2D(cuMemsetD2D32_v2, cuMemsetD2D32Async, unsigned int, ui)

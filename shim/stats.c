@@ -1,5 +1,6 @@
 #include "shim/stats.h"
 
+#include "shim/attribution.h"
 #include "shim/backing.h"
 #include "shim/device.h"
 #include "shim/init.h"
@@ -49,6 +50,37 @@ __attribute__((format(printf, 2, 3))) static void put(struct out *out, const cha
         out->failed = true;
 }
 
+/* The models' names are the only text that comes from outside. */
+static void put_text(struct out *out, const char *key, const char *text)
+{
+    char buf[ATTRIBUTION_PATH_MAX * (TXT_JSON_MAX - 1)];
+    size_t len = strlen(text), n = 0;
+
+    for (size_t i = 0; i < len; n += strlen(buf + n))
+        i += txt_json(text + i, len - i, buf + n);
+    buf[n] = '\0';
+    put(out, "\"%s\":\"", key);
+    if (!log_write(out->fd, buf, n))
+        out->failed = true;
+    put(out, "\",");
+}
+
+static void put_models(struct out *out)
+{
+    struct attribution_model m;
+
+    for (unsigned i = 0; attribution_model(i, &m); i++) {
+        put(out, i ? ",{" : "{");
+        put_text(out, "file", m.file);
+        put_text(out, "architecture", m.architecture);
+        put(out,
+            "\"model_type\":\"%s\",\"tensor_bytes\":%llu,\"device_bytes\":%llu,"
+            "\"host_bytes\":%llu}",
+            model_type_name(m.type), (unsigned long long)m.tensor_bytes,
+            (unsigned long long)m.device_bytes, (unsigned long long)m.host_bytes);
+    }
+}
+
 static void write_json(int fd, bool *failed)
 {
     struct out out = {fd, false};
@@ -76,6 +108,8 @@ static void write_json(int fd, bool *failed)
             (unsigned long long)s.refused);
         comma = ",";
     }
+    put(&out, "],\"models\":[");
+    put_models(&out);
     put(&out, "]}\n");
     *failed = out.failed;
 }
@@ -138,6 +172,7 @@ void stats_at_exit(void)
 {
     const struct config *c = shim_config();
 
+    attribution_at_exit();
     if (c->summary && stats_any_device())
         write_summary();
     if (c->stats_file[0])

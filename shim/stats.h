@@ -5,7 +5,11 @@
  *    "host_pinned_peak": ...,
  *    "devices": [{"ordinal": 0, "device_bytes": ..., "device_bytes_peak": ..., "host_bytes": ...,
  *      "host_bytes_peak": ..., "managed_bytes": ..., "redirected_allocations": ...,
- *      "redirected_bytes": ..., "insufficient": ..., "refused": ...}]}
+ *      "redirected_bytes": ..., "insufficient": ..., "refused": ...}],
+ *    "models": [{"file": "/models/unet.gguf", "architecture": "flux", "model_type": "gguf_unet",
+ *      "tensor_bytes": ..., "device_bytes": ..., "host_bytes": ...}]}
+ * A model's device_bytes and host_bytes say where its tensors lay when they were last uploaded; it
+ * is known only where the host uploads from a mapping of its file (attribution.h).
  */
 #ifndef HYBRIDMEM_STATS_H
 #define HYBRIDMEM_STATS_H

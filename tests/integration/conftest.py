@@ -29,8 +29,12 @@ OPTIONS = {
 SANITIZE = os.environ.get("HM_SANITIZE", "")
 RUNTIMES = {"address": "libasan.so", "thread": "libtsan.so"}
 
-# What sends each block to host memory, small ones too.
-ALL_TO_HOST = {"HYBRIDMEM_CONSERVATIVE_FACTOR": "0.000000001", "HYBRIDMEM_MIN_REDIRECT": "0"}
+# What sends each block to host memory, small ones and working memory too.
+ALL_TO_HOST = {
+    "HYBRIDMEM_CONSERVATIVE_FACTOR": "0.000000001",
+    "HYBRIDMEM_MIN_REDIRECT": "0",
+    "HYBRIDMEM_PLACEMENT": "strict",
+}
 # What a host may fill does not depend on how much memory this machine has free.
 STEADY = {"HYBRIDMEM_SYSTEM_RAM_PAD_GB": "0", "HYBRIDMEM_HOST_LIMIT": "3GiB"}
 

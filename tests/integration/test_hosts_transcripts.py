@@ -46,6 +46,7 @@ ELSEWHERE = {
     "host_direct_churn",
     "host_direct_constructor",
     "host_direct_corners",
+    "host_direct_model",
     "host_direct_report",
     "host_direct_two_devices",
     "host_doors_matrix",

@@ -1,0 +1,157 @@
+#include "shim/uploads.h"
+
+#include "shim/attribution.h"
+#include "shim/core.h"
+#include "shim/hooks.h"
+#include "shim/init.h"
+#include "shim/log.h"
+
+#include <stdatomic.h>
+
+/* A thread that uses more devices than this forgets one for another. */
+#define SEATS 4
+
+struct seat {
+    struct device *device;
+    unsigned generation;
+    struct pol_phase phase;
+    struct attribution load;
+};
+
+static __thread struct seat seats[SEATS];
+static atomic_uint generation; /* of what is known of blocks */
+
+static struct seat *seat_of(struct device *device)
+{
+    struct seat *s = &seats[(unsigned)device->ordinal % SEATS];
+    unsigned now = atomic_load_explicit(&generation, memory_order_relaxed);
+
+    if (unlikely(s->device != device || s->generation != now))
+        *s = (struct seat){.device = device, .generation = now};
+    return s;
+}
+
+void uploads_forget_blocks(void)
+{
+    atomic_fetch_add_explicit(&generation, 1, memory_order_relaxed);
+}
+
+/* Does anybody ask which model it is? No file is opened otherwise. */
+static bool wants_models(void)
+{
+    const struct config *c = shim_config();
+
+    return c->skip_clip || c->stats_file[0] || log_wants(CFG_LOG_INFO);
+}
+
+/* --- copies and sets ------------------------------------------------------------------------- */
+
+/* The device is the current context's: where a copy goes to another device the hint is lost. */
+static struct seat *current_seat(void)
+{
+    struct context *context = context_current();
+
+    return context && context->device->target ? seat_of(context->device) : NULL;
+}
+
+static void take_upload(CUdeviceptr dst, uint64_t src, uint64_t bytes)
+{
+    struct seat *s = current_seat();
+    struct arena_block block;
+
+    if (!s)
+        return;
+    pol_phase_upload(&s->phase, dst, bytes);
+    if (wants_models())
+        attribution_upload(&s->load, s->device, src, bytes, core_is_ours(dst, &block));
+}
+
+static void take_write(CUdeviceptr dst, uint64_t bytes)
+{
+    struct seat *s = current_seat();
+
+    if (s)
+        pol_phase_write(&s->phase, dst, bytes);
+}
+
+void uploads_copy_from_host(CUdeviceptr dst, uint64_t src, uint64_t bytes)
+{
+    int saved;
+
+    if (!shim_acts())
+        return;
+    saved = shim_enter();
+    take_upload(dst, src, bytes);
+    shim_leave(saved);
+}
+
+void uploads_write(CUdeviceptr dst, uint64_t bytes)
+{
+    int saved;
+
+    if (!shim_acts())
+        return;
+    saved = shim_enter();
+    take_write(dst, bytes);
+    shim_leave(saved);
+}
+
+/* Ordinary memory is unknown to the driver, pinned memory is host memory to it; so is redirected
+ * memory, which is the device's to the host. */
+static bool is_host_memory(CUdeviceptr address)
+{
+    struct arena_block block;
+    unsigned type = 0;
+
+    if (core_is_ours(address, &block))
+        return false;
+    return driver.cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address) !=
+               CUDA_SUCCESS ||
+           type == CU_MEMORYTYPE_HOST;
+}
+
+void uploads_copy(CUdeviceptr dst, CUdeviceptr src, uint64_t bytes)
+{
+    int saved;
+
+    if (!shim_acts())
+        return;
+    saved = shim_enter();
+    if (is_host_memory(dst))
+        ; /* a download tells nothing */
+    else if (is_host_memory(src))
+        take_upload(dst, src, bytes);
+    else
+        take_write(dst, bytes);
+    shim_leave(saved);
+}
+
+/* --- blocks ---------------------------------------------------------------------------------- */
+
+void uploads_predict(struct device *device, const struct alloc_request *request,
+                     struct pol_request *asked)
+{
+    struct seat *s = seat_of(device);
+    struct attribution_guess guess;
+
+    (void)request;
+    asked->class = pol_phase_class(&s->phase, asked->bytes);
+    asked->place = POL_PLACE_AUTO;
+    if (likely(!s->load.model))
+        return;
+    if (asked->class == POL_CLASS_WORKING)
+        attribution_end(&s->load);
+    else if (shim_config()->skip_clip && attribution_guess(&s->load, asked->bytes, &guess) &&
+             guess.type == MODEL_CLIP)
+        asked->place = POL_PLACE_SKIP;
+}
+
+void uploads_block_allocated(struct device *device, uint64_t address, uint64_t bytes)
+{
+    pol_phase_alloc(&seat_of(device)->phase, address, bytes);
+}
+
+void uploads_block_freed(struct device *device, uint64_t address, uint64_t bytes)
+{
+    pol_phase_free(&seat_of(device)->phase, address, bytes);
+}

@@ -1,0 +1,250 @@
+"""Which model a host loads is seen from what it uploads, and what is said of it is what happened."""
+
+import json
+import random
+import re
+import subprocess
+
+import pytest
+from conftest import BUILD, MIB, STEADY, clean_environment
+from model_files import gguf_file, safetensors_file
+
+HOST = "host_direct_model"
+# 38 MiB are the budget: 64 MiB less 15 %, times 0.7. What else the host holds there is a few bytes.
+CARD = {**STEADY, "SIMCUDA_VRAM": "64MiB", "SIMCUDA_CONTEXT": "0"}
+MACHINE = ("--vram", "64MiB", "--ram", "3GiB")
+
+
+def planned(*paths, options=()):
+    """What `hybridmem plan` says of the files; and of each the arguments that let the host load it."""
+    settings = ["--set", "system_ram_pad_gb=0", *options]
+    argv = [BUILD / "hybridmem", "plan", "--json", "--tensors", *MACHINE, *settings, *paths]
+    done = subprocess.run(argv, env=clean_environment(), capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def arguments(*paths):
+    found = []
+    for path in paths:
+        found.append(path)
+        found += [f"{t['offset']}:{t['bytes']}" for t in planned(path)["tensors"]]
+    return found
+
+
+def filled(path):
+    """Every tensor gets contents of its own."""
+    with open(path, "r+b") as file:
+        for number, tensor in enumerate(planned(path)["tensors"]):
+            file.seek(tensor["offset"])
+            noise = random.Random(number).randbytes(4096)
+            file.write((noise * (tensor["bytes"] // 4096 + 1))[: tensor["bytes"]])
+    return path
+
+
+def unet_file(folder, blocks):
+    tensors = [(f"double_blocks.{i}.img_attn.qkv.weight", "F16", [1024, 1024]) for i in range(blocks)]
+    return filled(gguf_file(folder / "flux.gguf", tensors, {"general.architecture": "flux"}))
+
+
+@pytest.fixture
+def unet(tmp_path):
+    """32 MiB: fits."""
+    return unet_file(tmp_path, 16)
+
+
+@pytest.fixture
+def big_unet(tmp_path):
+    """48 MiB: 10 of them too many."""
+    return unet_file(tmp_path, 24)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    tensors = [(f"enc.blk.{i}.attn_q.weight", "F16", [1024, 1024]) for i in range(24)]
+    return filled(gguf_file(tmp_path / "t5.gguf", tensors, {"general.architecture": "t5encoder"}))
+
+
+@pytest.fixture
+def vae(tmp_path):
+    tensors = [(f"decoder.up.{i}.weight", "BF16", [512, 1000]) for i in range(5)]
+    return filled(safetensors_file(tmp_path / "ae.safetensors", tensors))
+
+
+def loaded(run, *paths, way="htod", work=2, env=None, tensors=None):
+    full = {**CARD, "HYBRIDMEM_LOG": "info", **(env or {})}
+    done = run(HOST, way, work, *(tensors or arguments(*paths)), shim=True, env=full)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("done\n")
+    assert done.report == ""
+    return done
+
+
+def plan_lines(done):
+    return re.findall(r"^hybridmem: (.* → .*)$", done.stderr, re.M)
+
+
+# --- what is uploaded -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "way", ["htod", "async", "unified", "2d", "3d", "batch", "chunks", "reloaded", "ordered"]
+)
+def test_every_way_to_upload(run, unet, way):
+    done = loaded(run, unet, way=way)
+    assert done.stats["models"] == [
+        {
+            "file": str(unet),
+            "architecture": "flux",
+            "model_type": "gguf_unet",
+            "tensor_bytes": 32 * MIB,
+            "device_bytes": 32 * MIB,
+            "host_bytes": 0,
+        }
+    ]
+    assert plan_lines(done) == ["flux.gguf: gguf_unet → gpu_only | GPU 32.0 MiB | CPU 0 B"]
+
+
+def test_a_staging_buffer_tells_nothing(run, unet):
+    done = loaded(run, unet, way="staged")
+    assert done.stats["models"] == []
+    assert plan_lines(done) == []
+
+
+@pytest.mark.parametrize("way", ["htod", "chunks", "reloaded"])
+def test_the_plan_is_what_happens(run, big_unet, way):
+    """Every byte of every tensor lies where `hybridmem plan` places it: the host allocates a block
+    for each tensor, in the order of the file, and the card holds nothing else to speak of."""
+    plan = planned(big_unet)
+    (model,) = loaded(run, big_unet, way=way).stats["models"]
+    assert plan["placed"]["gpu_bytes"] == model["device_bytes"] == 38 * MIB
+    assert plan["placed"]["host_bytes"] == model["host_bytes"] == 10 * MIB
+    assert plan["placed"]["nowhere_bytes"] == 0
+
+
+@pytest.mark.parametrize(
+    "option,value", [("conservative_factor", "0.5"), ("overhead_percent", "30"), ("host_limit", "1MiB")]
+)
+def test_the_plan_follows_the_options(run, big_unet, option, value):
+    plan = planned(big_unet, options=("--set", f"{option}={value}"))["placed"]
+    env = {f"HYBRIDMEM_{option.upper()}": value}
+    (model,) = loaded(run, big_unet, work=0, env=env).stats["models"]
+    assert (plan["gpu_bytes"], plan["host_bytes"]) == (model["device_bytes"], model["host_bytes"])
+    assert plan["gpu_bytes"] != planned(big_unet)["placed"]["gpu_bytes"]
+
+
+def test_several_models(run, clip, unet, vae):
+    """Placed in turn: the second finds what the first has left."""
+    plan = planned(clip, unet, vae)
+    done = loaded(run, clip, unet, vae)
+    models = done.stats["models"]
+    assert [m["model_type"] for m in models] == ["gguf_clip", "gguf_unet", "gguf_vae"]
+    for path, model in zip((clip, unet, vae), models):
+        own = [t for t in plan["tensors"] if t["file"] == str(path)]
+        for place, key in (("gpu", "device_bytes"), ("host", "host_bytes")):
+            assert sum(t["bytes"] for t in own if t["place"] == place) == model[key]
+    assert plan_lines(done) == [
+        "t5.gguf: gguf_clip → gguf_hybrid | GPU 38.0 MiB | CPU 10.0 MiB",
+        "flux.gguf: gguf_unet → gguf_hybrid | GPU 0 B | CPU 32.0 MiB",
+        "ae.safetensors: gguf_vae → gpu_only | GPU 4.9 MiB | CPU 0 B",
+    ]
+
+
+def test_a_part_of_a_model_is_loaded(run, unet):
+    """The plan line comes when working memory is asked for, or at the end."""
+    for work in (0, 4):
+        done = loaded(run, unet, work=work, tensors=arguments(unet)[:9])
+        assert plan_lines(done) == ["flux.gguf: gguf_unet → gpu_only | GPU 16.0 MiB | CPU 0 B"]
+
+
+def test_no_room_anywhere(run, big_unet):
+    """Beyond the budget and beyond the RAM that may be used: the driver has the last word."""
+    done = loaded(run, big_unet, work=0, env={"HYBRIDMEM_HOST_LIMIT": "4MiB"})
+    assert plan_lines(done) == ["flux.gguf: gguf_unet → gguf_insufficient | GPU 44.0 MiB | CPU 4.0 MiB"]
+
+
+# --- classes --------------------------------------------------------------------------------------
+
+# 21 MiB of 256 are the budget: of the 16 tensors of 2 MiB, 6 overflow.
+WORKING = {"SIMCUDA_VRAM": "256MiB", "HYBRIDMEM_CONSERVATIVE_FACTOR": "0.1"}
+WEIGHTS = 12 * MIB
+
+
+SOON = 3 * 8 * MIB  # of working memory may be gone before it is known for what it is
+
+
+def overflown(run, unet, way="htod", work=8, env=None):
+    return loaded(run, unet, way=way, work=work, env={**WORKING, **(env or {})}).device["redirected_bytes"]
+
+
+@pytest.mark.parametrize(
+    "way", ["htod", "async", "unified", "2d", "3d", "batch", "chunks", "reloaded", "ordered", "staged"]
+)
+def test_working_memory_keeps_the_card(run, unet, way):
+    """However weights are uploaded: blocks that are not are soon taken for working memory."""
+    times = 2 if way == "reloaded" else 1
+    assert times * WEIGHTS <= overflown(run, unet, way) <= times * WEIGHTS + SOON
+
+
+@pytest.mark.parametrize("way", ["sets", "moves"])
+def test_what_the_device_writes_first_is_no_weights(run, unet, way):
+    """An upload into it afterwards, as of a new input, does not make it so."""
+    assert overflown(run, unet, way) <= WEIGHTS + SOON
+
+
+def test_what_is_uploaded_obeys_the_budget(run, unet):
+    """A second load finds the budget used up, and the card nearly empty."""
+    tensors = arguments(unet) * 2
+    assert loaded(run, env=WORKING, work=0, tensors=tensors).device["redirected_bytes"] == 44 * MIB
+
+
+@pytest.mark.parametrize("placement", ["adaptive", "strict", "device_first"])
+def test_placement(run, unet, placement):
+    moved = overflown(run, unet, env={"HYBRIDMEM_PLACEMENT": placement})
+    if placement == "adaptive":
+        assert WEIGHTS <= moved <= WEIGHTS + SOON
+    else:
+        assert moved == (WEIGHTS + 64 * MIB if placement == "strict" else 0)
+
+
+def test_working_memory_leaves_the_driver_some(run, unet):
+    """64 MiB of the card; the blocks are of 8."""
+    done = loaded(run, unet, work=30, env=WORKING)
+    assert 184 * MIB < done.device["device_bytes_peak"] <= 192 * MIB
+
+
+# --- options --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wish", ["auto", "gguf_unet", "gguf_clip", "gguf_vae"])
+def test_model_type(run, unet, wish):
+    done = loaded(run, unet, env={"HYBRIDMEM_MODEL_TYPE": wish})
+    told = "gguf_unet" if wish == "auto" else wish
+    assert done.stats["models"][0]["model_type"] == told
+    assert plan_lines(done)[0].startswith(f"flux.gguf: {told} →")
+
+
+def test_skip_clip(run, clip, big_unet):
+    """The text encoder is the driver's alone: beyond the budget, and no host memory for it when the
+    card is full. Its first block cannot be known to be one."""
+    env = {"HYBRIDMEM_SKIP_CLIP": "true"}
+    (model,) = loaded(run, clip, env=env, work=0).stats["models"]
+    assert (model["device_bytes"], model["host_bytes"]) == (48 * MIB, 0)
+    (model,) = loaded(run, big_unet, env=env, work=0).stats["models"]
+    assert (model["device_bytes"], model["host_bytes"]) == (38 * MIB, 10 * MIB)
+    full = {**CARD, **env, "SIMCUDA_VRAM": "40MiB"}
+    done = run(HOST, "htod", 0, *arguments(clip), shim=True, env=full)
+    assert done.returncode == 1
+    assert "CUDA_ERROR_OUT_OF_MEMORY" in done.stdout
+
+
+def test_skip_clip_follows_model_type(run, unet, clip):
+    """The option says what the files are, whatever they say themselves."""
+    env = {"HYBRIDMEM_SKIP_CLIP": "true", "HYBRIDMEM_CONSERVATIVE_FACTOR": "0.000000001"}
+    for path, wish, on_device in (
+        (unet, "auto", 0),
+        (unet, "gguf_clip", 30 * MIB),
+        (clip, "auto", 46 * MIB),
+        (clip, "gguf_unet", 0),
+    ):
+        done = loaded(run, path, work=0, env={**env, "HYBRIDMEM_MODEL_TYPE": wish})
+        assert done.stats["models"][0]["device_bytes"] == on_device
