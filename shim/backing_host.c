@@ -7,7 +7,9 @@
  */
 #include "shim/backing.h"
 
+#include "shim/claims.h"
 #include "shim/hooks.h"
+#include "shim/host_budget.h"
 #include "shim/init.h"
 #include "shim/log.h"
 #include "shim/window.h"
@@ -53,6 +55,10 @@ bool backing_host_count(uint64_t bytes, uint64_t room)
         if (bytes > room || pinned > room - bytes)
             return false;
     } while (!atomic_compare_exchange_weak(&pinned_total, &pinned, pinned + bytes));
+    if (!host_budget_reserve(bytes)) {
+        atomic_fetch_sub(&pinned_total, bytes);
+        return false;
+    }
     note_peak();
     return true;
 }
@@ -60,6 +66,7 @@ bool backing_host_count(uint64_t bytes, uint64_t room)
 void backing_host_uncount(uint64_t bytes)
 {
     atomic_fetch_sub(&pinned_total, bytes);
+    claims_release(bytes);
 }
 
 static uint64_t round_up(uint64_t n, uint64_t to)
@@ -185,9 +192,12 @@ static struct arena *unpin(struct arena *arena)
     int kind = arena_kind(arena);
 
     arena_destroy(arena);
-    if (!unpin_pages((void *)(uintptr_t)base, bytes, (enum host_kind)kind))
+    claims_unsettle(bytes);
+    if (!unpin_pages((void *)(uintptr_t)base, bytes, (enum host_kind)kind)) {
+        claims_settle(bytes);
         return arena_create(base, bytes, owner, kind);
-    atomic_fetch_sub(&pinned_total, bytes);
+    }
+    backing_host_uncount(bytes);
     return NULL;
 }
 
@@ -294,9 +304,9 @@ static void pool_trim(struct context *context, uint64_t keep)
     }
 }
 
-/* How much to pin for `bytes`, between `need` and what the room leaves; counted in pinned_total at
- * once, so that two threads cannot both take the last of it. 0: there is no room. */
-static uint64_t reserve_pinned(const struct host_pool *pool, uint64_t need, uint64_t room)
+/* How much to pin for `need`: more than that if the room allows, 0 if there is no room. Counted in
+ * pinned_total at once, so that two threads cannot both take the last of it. */
+static uint64_t reserve_room(const struct host_pool *pool, uint64_t need, uint64_t room)
 {
     uint64_t pinned = atomic_load(&pinned_total), size;
 
@@ -311,6 +321,21 @@ static uint64_t reserve_pinned(const struct host_pool *pool, uint64_t need, uint
             return 0;
     } while (!atomic_compare_exchange_weak(&pinned_total, &pinned, pinned + size));
     return size;
+}
+
+/* The same, and the RAM is promised to us among all processes. */
+static uint64_t reserve_pinned(const struct host_pool *pool, uint64_t need, uint64_t room)
+{
+    uint64_t size = reserve_room(pool, need, room);
+
+    if (!size || host_budget_reserve(size))
+        return size;
+    if (size > need && host_budget_reserve(need)) {
+        atomic_fetch_sub(&pinned_total, size - need);
+        return need;
+    }
+    atomic_fetch_sub(&pinned_total, size);
+    return 0;
 }
 
 /* One more arena, for at least `bytes`, cut from what `room` leaves. Lock held, as above. */
@@ -329,11 +354,13 @@ static bool pool_grow(struct context *context, uint64_t bytes, uint64_t room)
     pthread_mutex_unlock(&pool->lock);
     struct arena *arena = pin(context, size, &kind, may_change);
     if (!arena && size > need && (arena = pin(context, need, &kind, may_change))) {
-        atomic_fetch_sub(&pinned_total, size - need);
+        backing_host_uncount(size - need);
         size = need;
     }
-    if (!arena)
-        atomic_fetch_sub(&pinned_total, size);
+    if (arena)
+        claims_settle(size);
+    else
+        backing_host_uncount(size);
     pthread_mutex_lock(&pool->lock);
     if (arena)
         pool->kind = kind;
@@ -469,13 +496,14 @@ uint64_t backing_host_drop(struct context *context)
         uint64_t base = arena_base(arena), bytes = arena_bytes(arena);
         int kind = arena_kind(arena);
         arena_destroy(arena);
-        atomic_fetch_sub(&pinned_total, bytes);
+        claims_unsettle(bytes);
         if (kind == HOST_REGISTERED) {
             /* The registration was portable: should the driver have kept it beyond its context, it
              * ends here; otherwise this answers "not registered". */
             driver.cuMemHostUnregister((void *)(uintptr_t)base);
             window_give((void *)(uintptr_t)base, bytes);
         }
+        backing_host_uncount(bytes);
     }
     live = pool->live;
     pending_clear(&pool->pending);

@@ -8,6 +8,7 @@
  */
 #include "shim/backing.h"
 
+#include "shim/claims.h"
 #include "shim/hooks.h"
 #include "shim/log.h"
 
@@ -107,8 +108,10 @@ bool backing_vmm_create(struct device *d, const struct alloc_request *request, u
         return false; /* the driver refuses it, wherever it is to lie */
     if (side.state == WORKS && backing_host_count(request->bytes, room)) {
         CUmemAllocationProp prop = elsewhere(request->physical, side.node);
-        if (driver.cuMemCreate(handle, request->bytes, &prop, 0) == CUDA_SUCCESS)
+        if (driver.cuMemCreate(handle, request->bytes, &prop, 0) == CUDA_SUCCESS) {
+            claims_settle(request->bytes);
             return true;
+        }
         backing_host_uncount(request->bytes);
     }
     if (!atomic_exchange(&warned, true))

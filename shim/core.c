@@ -1,6 +1,7 @@
 #include "shim/core.h"
 
 #include "shim/attribution.h"
+#include "shim/claims.h"
 #include "shim/hooks.h"
 #include "shim/log.h"
 #include "shim/registry.h"
@@ -249,6 +250,7 @@ void core_physical_ended(struct device *device, uint64_t bytes, bool host)
 {
     if (host) {
         uncount_redirected(device, bytes);
+        claims_unsettle(bytes);
         backing_host_uncount(bytes);
     } else {
         backing_device_uncount(device, bytes);

@@ -1,65 +1,25 @@
 #include "shim/device.h"
 
-#include "shim/backing.h"
+#include "shim/clock.h"
 #include "shim/hooks.h"
-#include "shim/init.h"
+#include "shim/host_budget.h"
 #include "shim/log.h"
-#include "shim/ram.h"
 
 #include <string.h>
-#include <time.h>
 
 static struct device devices[DEVICES_MAX];
 static _Atomic bool known[DEVICES_MAX];
 static pthread_mutex_t setup_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static struct {
-    pthread_mutex_t lock;
-    bool polled;
-    int64_t polled_ms;
-    uint64_t total;
-    uint64_t available; /* as if we held nothing */
-} ram = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
 static _Atomic uint64_t host_share; /* 0: not fixed yet; otherwise the share + 1 */
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static bool is_old(bool polled, int64_t polled_ms)
-{
-    return !polled || now_ms() - polled_ms >= (int64_t)shim_config()->stats_ttl_ms;
-}
-
 /* --- RAM ------------------------------------------------------------------------------------- */
-
-static void poll_ram(bool fresh, uint64_t *total, uint64_t *available)
-{
-    pthread_mutex_lock(&ram.lock);
-    if (fresh || is_old(ram.polled, ram.polled_ms)) {
-        struct ram seen;
-        bool said = ram.polled;
-        if (!ram_read("", &seen) && !said)
-            log_warn("/proc/meminfo cannot be read: nothing can be redirected to host memory");
-        ram.total = seen.total;
-        ram.available = seen.total ? seen.available + backing_host_pinned() : 0;
-        ram.polled = true;
-        ram.polled_ms = now_ms();
-    }
-    *total = ram.total;
-    *available = ram.available;
-    pthread_mutex_unlock(&ram.lock);
-}
 
 uint64_t device_sys_avail(void)
 {
     struct pol_view view = {0};
 
-    poll_ram(false, &view.ram_total, &view.ram_available);
+    host_budget_view(&view, false);
     struct pol_settings settings = cfg_settings(shim_config(), 0, view.ram_total);
     return pol_limits(&settings, &view).sys_avail;
 }
@@ -201,11 +161,11 @@ const struct pol_limits *device_limits(struct device *d, bool fresh)
     size_t free_bytes, total;
     CUmemoryPool pool;
 
-    if (!fresh && !is_old(d->polled, d->polled_ms))
+    if (!fresh && d->polled && !clock_is_old(d->polled_ms))
         return &d->limits;
     bool first = !d->polled;
     bool answered = memory_info(d, &free_bytes, &total);
-    poll_ram(fresh, &view.ram_total, &view.ram_available);
+    host_budget_view(&view, fresh);
     if (answered) {
         view.vram_total = total;
         view.vram_free = free_bytes;
@@ -213,7 +173,7 @@ const struct pol_limits *device_limits(struct device *d, bool fresh)
         d->settings = cfg_settings(shim_config(), total, view.ram_total);
         d->limits = pol_limits(&d->settings, &view);
         d->polled = true;
-        d->polled_ms = now_ms();
+        d->polled_ms = clock_ms();
         atomic_store(&d->small_below, small_below(&d->settings));
     } else if (first) {
         d->settings = cfg_settings(shim_config(), 0, view.ram_total);
@@ -237,6 +197,5 @@ void device_forget(void)
         atomic_store(&known[i], false);
     memset(devices, 0, sizeof devices);
     pthread_mutex_init(&setup_lock, NULL);
-    pthread_mutex_init(&ram.lock, NULL);
-    ram_after_fork();
+    host_budget_forget();
 }

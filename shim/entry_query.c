@@ -1,6 +1,7 @@
 /* entry_query.c: redirected memory answers as device memory does (promise P1), and reports of
  * memory say what a host may count on.
  */
+#include "shim/claims.h"
 #include "shim/core.h"
 #include "shim/hooks.h"
 #include "shim/init.h"
@@ -205,12 +206,40 @@ CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *pdptr, void *p, unsigned int 
     return driver.cuMemHostGetDevicePointer_v2(pdptr, p, Flags);
 }
 
+/* What the host pins by itself is RAM that overflow cannot have. The next poll sees it; until then
+ * it is counted: before it is pinned, so that another process cannot take the same. */
+static void about_to_pin(size_t bytes)
+{
+    if (shim_acts())
+        claims_note_host_pin((int64_t)bytes);
+}
+
+static CUresult after_pin(CUresult r, size_t bytes)
+{
+    if (r != CUDA_SUCCESS && shim_acts())
+        claims_note_host_pin(-(int64_t)bytes);
+    return r;
+}
+
 CUresult cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
 {
     struct arena_block block;
     if (unlikely(core_is_ours((CUdeviceptr)(uintptr_t)p, &block)))
         return CUDA_ERROR_INVALID_VALUE;
-    return driver.cuMemHostRegister_v2(p, bytesize, Flags);
+    about_to_pin(bytesize);
+    return after_pin(driver.cuMemHostRegister_v2(p, bytesize, Flags), bytesize);
+}
+
+CUresult cuMemAllocHost_v2(void **pp, size_t bytesize)
+{
+    about_to_pin(bytesize);
+    return after_pin(driver.cuMemAllocHost_v2(pp, bytesize), bytesize);
+}
+
+CUresult cuMemHostAlloc(void **pp, size_t bytesize, unsigned int Flags)
+{
+    about_to_pin(bytesize);
+    return after_pin(driver.cuMemHostAlloc(pp, bytesize, Flags), bytesize);
 }
 
 /* Without these two a host that mistakes its pointer would take a whole arena away from under its

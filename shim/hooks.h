@@ -33,7 +33,6 @@
     CALL(cuCtxSynchronize, (void), ())                                                             \
     CALL(cuDevicePrimaryCtxGetState, (CUdevice dev, unsigned int *flags, int *active),             \
          (dev, flags, active))                                                                     \
-    CALL(cuMemHostAlloc, (void **pp, size_t bytes, unsigned int flags), (pp, bytes, flags))        \
     CALL(cuMemAddressReserve,                                                                      \
          (CUdeviceptr * ptr, size_t size, size_t alignment, CUdeviceptr at,                        \
           unsigned long long flags),                                                               \

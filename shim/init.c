@@ -1,5 +1,6 @@
 #include "shim/init.h"
 
+#include "shim/claims.h"
 #include "shim/core.h"
 #include "shim/driver.h"
 #include "shim/log.h"
@@ -107,5 +108,6 @@ __attribute__((destructor)) static void at_exit(void)
     /* A forked child speaks only if it used a device of its own accord. */
     if (atomic_load(&shim_state_) == SHIM_ENABLED && (owner == getpid() || stats_any_device()))
         stats_at_exit();
+    claims_leave();
     errno = saved;
 }

@@ -47,6 +47,7 @@ ELSEWHERE = {
     "host_direct_constructor",
     "host_direct_corners",
     "host_direct_model",
+    "host_direct_fill",
     "host_direct_report",
     "host_direct_two_devices",
     "host_doors_matrix",

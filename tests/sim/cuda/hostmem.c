@@ -6,6 +6,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* Every page is there from now on; what the host writes meanwhile stays. */
+static void populate(char *p, size_t bytes)
+{
+    size_t first = 4096 - (uintptr_t)p % 4096;
+
+    if (!sim_settings.populate)
+        return;
+    __atomic_fetch_or(p, 0, __ATOMIC_RELAXED);
+    for (size_t at = first; at < bytes; at += 4096)
+        __atomic_fetch_or(p + at, 0, __ATOMIC_RELAXED);
+}
+
 CUresult sim_mem_host_alloc(void **out, size_t bytes, unsigned flags)
 {
     void *p;
@@ -18,6 +30,7 @@ CUresult sim_mem_host_alloc(void **out, size_t bytes, unsigned flags)
         return CUDA_ERROR_OUT_OF_MEMORY;
     if (!sim_null())
         memset(p, 0xdb, bytes < 4096 ? bytes : 4096);
+    populate(p, bytes);
     sim_enter();
     range_new_locked(RANGE_HOST, ctx_current(), (uintptr_t)p, bytes, p, "cuMemHostAlloc")->flags =
         flags;
@@ -119,6 +132,8 @@ CUresult sim_mem_host_register(void *p, size_t bytes, unsigned flags)
     if (result != CUDA_SUCCESS)
         range_end_locked(range);
     sim_leave();
+    if (result == CUDA_SUCCESS)
+        populate(p, bytes);
     return result;
 }
 

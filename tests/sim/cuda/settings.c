@@ -15,6 +15,7 @@
  *   SIMCUDA_NULL          1: null mode, for benchmarks (null.c)
  *   SIMCUDA_SEED          of jitter and address choice (1)
  *   SIMCUDA_HOST_POINTER  device attribute 91; 0: registered memory has two addresses (1)
+ *   SIMCUDA_POPULATE      1: pinning takes the RAM at once, as in real life (0: at first use)
  *   SIMCUDA_HOST_NUMA     granularity of host memory of a NUMA node for cuMemCreate: a multiple of
  *                         2MiB; 0: there is no such memory, attribute 141 (2MiB)
  *
@@ -162,6 +163,8 @@ static void read_one(const char *name, const char *text)
             sim_refuse("%s=%s: a multiple of 2MiB is wanted", name, text);
     } else if (!strcmp(name, "SIMCUDA_HOST_POINTER"))
         sim_settings.host_pointer = read_bool(name, text);
+    else if (!strcmp(name, "SIMCUDA_POPULATE"))
+        sim_settings.populate = read_bool(name, text);
     else
         sim_refuse("%s: no such setting", name);
 }

@@ -41,6 +41,7 @@ struct sim_settings {
     const char *cost;      /* SIMCUDA_COST, parsed by cost.c */
     size_t content;        /* SIMCUDA_CONTENT */
     bool null;             /* SIMCUDA_NULL */
+    bool populate;         /* pinning takes the RAM at once */
     bool host_pointer;     /* attribute 91: registered memory has one address for both sides */
     size_t host_numa;      /* granularity of such memory; 0: there is none (attribute 141) */
     bool abort_on_illegal; /* SIMCUDA_ILLEGAL=abort */

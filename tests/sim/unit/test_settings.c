@@ -3,6 +3,7 @@
 #include "sim_test.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 
 START_TEST(the_nth_call_fails)
 {
@@ -24,6 +25,39 @@ START_TEST(the_nth_call_fails)
     IS(cuMemsetD8Async_ptsz(q, 0, 1, NULL), CUDA_ERROR_LAUNCH_FAILED);
     OK(cuMemsetD8(q, 0, 1));
     OK(cuMemFree(q));
+}
+END_TEST
+
+/* How many of the pages at p are in RAM. */
+static size_t resident(void *p, size_t bytes)
+{
+    unsigned char there[64] = {0};
+    size_t count = 0;
+
+    ck_assert_int_eq(mincore(p, bytes, there), 0);
+    for (size_t i = 0; i < bytes / 4096; i++)
+        count += there[i] & 1;
+    return count;
+}
+
+START_TEST(pinned_pages_are_there)
+{
+    size_t bytes = 64 * 4096;
+    char *ours = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *theirs;
+
+    if (_i)
+        setenv("SIMCUDA_POPULATE", "1", 1);
+    start();
+    ours[4096] = 'x';
+    OK(cuMemHostRegister(ours, bytes, 0));
+    OK(cuMemHostAlloc(&theirs, bytes, 0));
+    ck_assert_int_eq(ours[4096], 'x');
+    ck_assert_int_eq(resident(ours, bytes) == 64, _i);
+    ck_assert_int_eq(resident(theirs, bytes) == 64, _i);
+    OK(cuMemHostUnregister(ours));
+    OK(cuMemFreeHost(theirs));
+    munmap(ours, bytes);
 }
 END_TEST
 
@@ -271,6 +305,7 @@ static TCase *cases(void)
 
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, the_nth_call_fails);
+    tcase_add_loop_test(tcase, pinned_pages_are_there, 0, 2);
     tcase_add_test(tcase, the_log);
     tcase_add_test(tcase, the_report);
     tcase_add_loop_test(tcase, refused_settings, 0, 22);
