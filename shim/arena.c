@@ -24,10 +24,12 @@ struct span {
     uint32_t prev;
     uint64_t bytes : 62; /* as asked for */
     uint64_t state : 2;
-    uint64_t id; /* and MARK */
+    uint64_t id; /* and MARK, and the tag */
 };
 
-#define MARK (UINT64_C(1) << 63)
+#define MARK      (UINT64_C(1) << 63)
+#define TAG_SHIFT 48
+#define ID_MASK   ((UINT64_C(1) << TAG_SHIFT) - 1)
 
 struct arena {
     uint64_t base;
@@ -300,6 +302,15 @@ uint64_t arena_alloc(struct arena *a, uint64_t bytes)
     return make_live(a, at, bytes);
 }
 
+static struct arena_block block_at(struct arena *a, uint32_t at)
+{
+    const struct span *s = &a->spans[at];
+    uint64_t id = __atomic_load_n(&s->id, __ATOMIC_RELAXED);
+
+    return (struct arena_block){a, a->base + (uint64_t)at * GRANULE, s->bytes, id & ID_MASK,
+                                (unsigned)(id >> TAG_SHIFT) & ARENA_TAG_MAX};
+}
+
 static uint32_t granule_at(const struct arena *a, uint64_t address)
 {
     return (uint32_t)((address - a->base) / GRANULE);
@@ -312,9 +323,8 @@ bool arena_hold(struct arena *a, uint64_t address, struct arena_block *block)
     if ((address - a->base) % GRANULE || at >= a->granules || !live_test(&a->live, at))
         return false;
     live_clear(&a->live, at);
-    struct span *s = &a->spans[at];
-    *block = (struct arena_block){a, address, s->bytes, s->id & ~MARK};
-    s->state = SPAN_RETIRED;
+    *block = block_at(a, at);
+    a->spans[at].state = SPAN_RETIRED;
     return true;
 }
 
@@ -410,18 +420,33 @@ bool arena_find(uint64_t address, struct arena_block *block)
     uint32_t at = live_last(&a->live, (uint32_t)((address - a->base) / GRANULE));
     if (at == LIVE_NONE)
         return false;
-    const struct span *s = &a->spans[at];
-    uint64_t base = a->base + (uint64_t)at * GRANULE;
-    if (address - base >= s->bytes)
+    struct arena_block found = block_at(a, at);
+    if (address - found.base >= found.bytes)
         return false;
-    *block =
-        (struct arena_block){a, base, s->bytes, __atomic_load_n(&s->id, __ATOMIC_RELAXED) & ~MARK};
+    *block = found;
     return true;
+}
+
+void arena_for_each(struct arena *a, void (*each)(const struct arena_block *block))
+{
+    uint32_t at = live_last(&a->live, a->granules - 1);
+
+    while (at != LIVE_NONE) {
+        struct arena_block block = block_at(a, at);
+        each(&block);
+        at = at ? live_last(&a->live, at - 1) : LIVE_NONE;
+    }
 }
 
 static struct span *span_of(const struct arena_block *b)
 {
     return &b->arena->spans[(b->base - b->arena->base) / GRANULE];
+}
+
+void arena_tag(struct arena_block *block, unsigned tag)
+{
+    block->tag = tag;
+    __atomic_fetch_or(&span_of(block)->id, (uint64_t)tag << TAG_SHIFT, __ATOMIC_RELAXED);
 }
 
 void arena_mark(const struct arena_block *block, bool mark)

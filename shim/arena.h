@@ -26,6 +26,7 @@ struct arena_block {
     uint64_t base;
     uint64_t bytes; /* as asked for */
     uint64_t id;    /* unique in the process, never 0 */
+    unsigned tag;   /* arena_tag() */
 };
 
 /* Book-keeping for [base, base + bytes), all free. NULL if memory for it cannot be had. `base` is a
@@ -76,6 +77,14 @@ struct arena *arena_at(uint64_t address);
 /* The live block that `address` lies in, from any arena. False if there is none: block->base is
  * then 0, and block->arena the arena that the address lies in all the same, or NULL. Lock-free. */
 bool arena_find(uint64_t address, struct arena_block *block);
+
+/* A number up to ARENA_TAG_MAX that a live block carries, 0 at first; set before anybody else knows
+ * of the block. */
+#define ARENA_TAG_MAX 32767u
+void arena_tag(struct arena_block *block, unsigned tag);
+
+/* Calls `each` for every live block. */
+void arena_for_each(struct arena *arena, void (*each)(const struct arena_block *block));
 
 /* A mark on a live block that its owner may set and ask for; a new block has none. Thread-safe. */
 void arena_mark(const struct arena_block *block, bool mark);

@@ -29,6 +29,7 @@ struct alloc_request {
     /* Stream-ordered: cuMemAllocAsync, or with a pool cuMemAllocFromPoolAsync. NULL: neither. */
     const struct stream_order *order;
     CUmemoryPool pool;
+    unsigned pool_tag; /* of that pool (mempool.h), where its blocks may be redirected */
     /* cuMemCreate: the result's address is a handle, and no context is needed. */
     const CUmemAllocationProp *physical;
     enum alloc_stays stays;

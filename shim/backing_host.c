@@ -12,6 +12,7 @@
 #include "shim/host_budget.h"
 #include "shim/init.h"
 #include "shim/log.h"
+#include "shim/mempool.h"
 #include "shim/window.h"
 
 #include <stdatomic.h>
@@ -485,6 +486,11 @@ bool backing_host_free(uint64_t address, const struct stream_order *order,
     return was_live;
 }
 
+static void leave_pool(const struct arena_block *block)
+{
+    mempool_sub(block->tag, block->bytes);
+}
+
 uint64_t backing_host_drop(struct context *context)
 {
     struct host_pool *pool = &context->pool;
@@ -495,6 +501,7 @@ uint64_t backing_host_drop(struct context *context)
         struct arena *arena = pool->arenas[--pool->count];
         uint64_t base = arena_base(arena), bytes = arena_bytes(arena);
         int kind = arena_kind(arena);
+        arena_for_each(arena, leave_pool);
         arena_destroy(arena);
         claims_unsettle(bytes);
         if (kind == HOST_REGISTERED) {

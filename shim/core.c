@@ -4,6 +4,7 @@
 #include "shim/claims.h"
 #include "shim/hooks.h"
 #include "shim/log.h"
+#include "shim/mempool.h"
 #include "shim/registry.h"
 #include "shim/uploads.h"
 #include "shim/window.h"
@@ -62,6 +63,10 @@ static bool take_host(struct context *context, const struct alloc_request *reque
     if (request->physical)
         return backing_vmm_create(context->device, request, room, &result->address);
     if (backing_host_alloc(context, request->bytes, room, request->order, &block)) {
+        if (request->pool_tag) {
+            arena_tag(&block, request->pool_tag);
+            mempool_add(request->pool_tag, request->bytes);
+        }
         result->address = block.base;
         return true;
     }
@@ -138,20 +143,33 @@ static struct pol_verdict decide(struct device *d, const struct pol_request *req
     return v;
 }
 
-/* The driver is out of memory: what its pool keeps is given back first, since PyTorch's
+/* Is host memory as good as VRAM for it? If it is to be of a pool, that is looked up only here. */
+static bool may_move(struct alloc_request *request, const struct device *d,
+                     enum alloc_stays at_most)
+{
+    if (request->stays > at_most)
+        return false;
+    if (request->order && !request->pool_tag)
+        request->pool_tag = mempool_tag(request->pool, d);
+    return !request->order || request->pool_tag;
+}
+
+/* The driver is out of memory: what its pools keep is given back first, since PyTorch's
  * cudaMallocAsync backend never tries again by itself; then looks at what is there and overflows if
  * it may. */
-static CUresult overflow(struct context *context, const struct alloc_request *request,
-                         bool was_counted, struct alloc_result *result)
+static CUresult overflow(struct context *context, struct alloc_request *request, bool was_counted,
+                         struct alloc_result *result)
 {
     struct device *d = context->device;
     struct pol_limits limits;
 
-    if (!context_capturing() && device_trim_pool(d)) {
+    if (!context_capturing() && mempool_trim(d)) {
         CUresult r = backing_device_alloc(context, request, 0, result);
         if (r != CUDA_ERROR_OUT_OF_MEMORY)
             return r;
     }
+    if (!may_move(request, d, STAYS_IF_IT_CAN))
+        return CUDA_ERROR_OUT_OF_MEMORY;
     pthread_mutex_lock(&d->lock);
     limits = *device_limits(d, true);
     pthread_mutex_unlock(&d->lock);
@@ -163,7 +181,7 @@ static CUresult overflow(struct context *context, const struct alloc_request *re
 }
 
 /* By the verdict, and where that is the device, by host memory if the driver has none left. */
-static CUresult serve(struct context *context, const struct alloc_request *request,
+static CUresult serve(struct context *context, struct alloc_request *request,
                       struct alloc_result *result)
 {
     struct device *d = context->device;
@@ -176,7 +194,7 @@ static CUresult serve(struct context *context, const struct alloc_request *reque
         uploads_predict(d, request, &asked);
         struct pol_verdict v = decide(d, &asked, &limits, &reserved);
         /* While a stream captures, the driver owns what is allocated, as long as it can. */
-        if (v.host && !context_capturing() && request->stays == MAY_MOVE) {
+        if (v.host && !context_capturing() && may_move(request, d, MAY_MOVE)) {
             if (redirect(context, request, limits.sys_avail, pol_reason_text(v.reason), result))
                 return CUDA_SUCCESS;
             tried_host = true;
@@ -186,8 +204,7 @@ static CUresult serve(struct context *context, const struct alloc_request *reque
             count_insufficient(d, request->bytes, &limits);
     }
     CUresult r = backing_device_alloc(context, request, reserved, result);
-    if (r == CUDA_ERROR_OUT_OF_MEMORY && !tried_host && request->stays != STAYS &&
-        asked.place != POL_PLACE_SKIP)
+    if (r == CUDA_ERROR_OUT_OF_MEMORY && !tried_host && asked.place != POL_PLACE_SKIP)
         r = overflow(context, request, exhausted, result);
     return r;
 }
@@ -243,6 +260,7 @@ CUresult core_free(CUdeviceptr address, const struct stream_order *order, backin
     struct context *context = arena_owner(block.arena);
     uncount_redirected(context->device, block.bytes);
     uploads_freed(context->device, address, block.bytes);
+    mempool_sub(block.tag, block.bytes);
     return CUDA_SUCCESS;
 }
 
@@ -298,6 +316,7 @@ void core_forget_everything(void)
     device_forget();
     backing_host_forget();
     backing_vmm_forget();
+    mempool_forget();
     window_after_fork();
     uploads_forget_blocks();
     attribution_after_fork();

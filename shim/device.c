@@ -4,6 +4,7 @@
 #include "shim/hooks.h"
 #include "shim/host_budget.h"
 #include "shim/log.h"
+#include "shim/mempool.h"
 
 #include <string.h>
 
@@ -83,30 +84,6 @@ struct device *device_get(int ordinal)
     return d;
 }
 
-/* CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT and CU_MEMPOOL_ATTR_USED_MEM_CURRENT: both cuuint64_t. */
-#define POOL_RESERVED 5
-#define POOL_USED     7
-
-/* What the device's current memory pool keeps of freed blocks, for later: the host's, although its
- * blocks are no longer counted. */
-static uint64_t kept_in_pool(const struct device *d, CUmemoryPool *pool)
-{
-    cuuint64_t reserved = 0, used = 0;
-
-    if (!atomic_load(&d->stream_ordered) ||
-        driver.cuDeviceGetMemPool(pool, d->handle) != CUDA_SUCCESS ||
-        driver.cuMemPoolGetAttribute(*pool, POOL_RESERVED, &reserved) != CUDA_SUCCESS ||
-        driver.cuMemPoolGetAttribute(*pool, POOL_USED, &used) != CUDA_SUCCESS)
-        return 0;
-    return reserved > used ? reserved - used : 0;
-}
-
-bool device_trim_pool(struct device *d)
-{
-    CUmemoryPool pool;
-    return kept_in_pool(d, &pool) && driver.cuMemPoolTrimTo(pool, 0) == CUDA_SUCCESS;
-}
-
 /* Where the driver does not answer, VRAM has no budget: it is tried, and it may refuse. */
 static const struct pol_limits unknown_vram = {
     .gpu_budget = UINT64_MAX, .working = UINT64_MAX, .vram_cap = POL_NONE};
@@ -159,7 +136,6 @@ const struct pol_limits *device_limits(struct device *d, bool fresh)
 {
     struct pol_view view = {0};
     size_t free_bytes, total;
-    CUmemoryPool pool;
 
     if (!fresh && d->polled && !clock_is_old(d->polled_ms))
         return &d->limits;
@@ -169,7 +145,7 @@ const struct pol_limits *device_limits(struct device *d, bool fresh)
     if (answered) {
         view.vram_total = total;
         view.vram_free = free_bytes;
-        view.device_bytes = ledger_sum(&d->vram) + kept_in_pool(d, &pool);
+        view.device_bytes = ledger_sum(&d->vram) + mempool_kept(d);
         d->settings = cfg_settings(shim_config(), total, view.ram_total);
         d->limits = pol_limits(&d->settings, &view);
         d->polled = true;

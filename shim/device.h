@@ -49,10 +49,6 @@ struct device *device_known(int ordinal);
  * if `fresh`. With the device's lock held. */
 const struct pol_limits *device_limits(struct device *device, bool fresh);
 
-/* Has the device's current memory pool give back what it keeps for later. False if there was
- * nothing to give, as when no allocation was ever made in stream order. */
-bool device_trim_pool(struct device *device);
-
 /* Reports: the VRAM that the host is told of, vram_limit applied. */
 uint64_t device_capped_total(const struct device *device, uint64_t total);
 

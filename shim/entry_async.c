@@ -6,6 +6,7 @@
 #include "shim/core.h"
 #include "shim/hooks.h"
 #include "shim/init.h"
+#include "shim/mempool.h"
 
 /* NULL, CU_STREAM_LEGACY and CU_STREAM_PER_THREAD are no handles. */
 #define STREAM_SPECIAL_MAX 2u
@@ -33,16 +34,11 @@ static bool is_of_current_context(CUstream stream)
             driver.cuStreamGetCtx(stream, &own) == CUDA_SUCCESS && own == current);
 }
 
-/* Is it the pool that cuMemAllocAsync would take? A pool that the host has made may be shared with
- * other processes, or lie elsewhere. */
-static bool is_current_pool(CUmemoryPool pool)
+/* A pool of another device, of host memory or of another process is the driver's alone. */
+static bool is_of_current_device(CUmemoryPool pool)
 {
-    CUmemoryPool current = NULL, first = NULL;
-    CUdevice device;
-
-    return driver.cuCtxGetDevice(&device) == CUDA_SUCCESS &&
-           ((driver.cuDeviceGetMemPool(&current, device) == CUDA_SUCCESS && current == pool) ||
-            (driver.cuDeviceGetDefaultMemPool(&first, device) == CUDA_SUCCESS && first == pool));
+    const struct context *context = context_current();
+    return context && mempool_lies_on(pool, context->device);
 }
 
 static CUresult alloc_async(CUdeviceptr *dptr, const struct alloc_request *request)
@@ -54,7 +50,7 @@ static CUresult alloc_async(CUdeviceptr *dptr, const struct alloc_request *reque
 
     if (r == CUDA_SUCCESS) {
         bool ours = !capturing && is_of_current_context(request->order->stream) &&
-                    (!request->pool || is_current_pool(request->pool));
+                    (!request->pool || is_of_current_device(request->pool));
         r = ours ? core_alloc(request, &result) : backing_device_ask(request, &result);
     }
     shim_leave(saved);

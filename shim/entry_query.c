@@ -5,11 +5,10 @@
 #include "shim/core.h"
 #include "shim/hooks.h"
 #include "shim/init.h"
-#include "shim/log.h"
+#include "shim/mempool.h"
 #include "shim/report.h"
 #include "shim/vmm.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 /* --- pointers -------------------------------------------------------------------------------- */
@@ -40,7 +39,8 @@ static enum answer attribute_of(const struct arena_block *b, CUpointer_attribute
 
     switch (attribute) {
     case CU_POINTER_ATTRIBUTE_CONTEXT:
-        ANSWER(CUcontext, context->handle);
+        /* Memory of a pool belongs to none. */
+        ANSWER(CUcontext, b->tag ? NULL : context->handle);
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
         ANSWER(unsigned int, CU_MEMORYTYPE_DEVICE);
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
@@ -74,7 +74,7 @@ static enum answer attribute_of(const struct arena_block *b, CUpointer_attribute
     case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
         ANSWER(int, ACCESS_READ_WRITE);
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
-        ANSWER(void *, NULL);
+        ANSWER(CUmemoryPool, mempool_of(b->tag));
     case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
         ANSWER(int, arena_is_marked(b));
     default:
@@ -258,19 +258,6 @@ CUresult cuMemFreeHost(void *p)
     if (unlikely(core_is_ours((CUdeviceptr)(uintptr_t)p, &block)))
         return CUDA_ERROR_INVALID_VALUE;
     return driver.cuMemFreeHost(p);
-}
-
-/* The driver's own error for memory that cannot be shared, and a word on why. */
-CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
-{
-    struct arena_block block;
-    static atomic_bool warned;
-
-    if (unlikely(core_is_ours(dptr, &block)) && !atomic_exchange(&warned, true))
-        log_warn(
-            "cuIpcGetMemHandle: the block lies in host memory and cannot be shared with another "
-            "process; HYBRIDMEM_MIN_REDIRECT or HYBRIDMEM_TARGET_GPU keeps such blocks in VRAM");
-    return driver.cuIpcGetMemHandle(pHandle, dptr);
 }
 
 /* --- how much memory there is ---------------------------------------------------------------- */

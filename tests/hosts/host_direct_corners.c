@@ -155,22 +155,39 @@ static void shrinking(void)
 
 /* A pool that keeps what is freed: a budget must not take that for somebody else's, and a
  * synchronous allocation must be able to have it. */
-static void kept_by_the_pool(void)
+static void kept_by(CUmemoryPool pool)
 {
     cuuint64_t threshold = UINT64_MAX;
-    CUmemoryPool pool;
     CUdeviceptr p, q;
 
-    MUST(cuDeviceGetMemPool(&pool, host.device));
     MUST(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &threshold));
-    MUST(cuMemAllocAsync(&p, 40 * MIB, NULL));
+    MUST(cuMemAllocFromPoolAsync(&p, 40 * MIB, pool, NULL));
     MUST(cuMemFreeAsync(p, NULL));
     MUST(cuCtxSynchronize());
-    MUST(cuMemAllocAsync(&p, 40 * MIB, NULL)); /* the very same */
+    MUST(cuMemAllocFromPoolAsync(&p, 40 * MIB, pool, NULL)); /* the very same */
     MUST(cuMemFreeAsync(p, NULL));
     MUST(cuCtxSynchronize());
     MUST(cuMemAlloc(&q, 30 * MIB));
     MUST(cuMemFree(q));
+}
+
+static void kept_by_the_pool(void)
+{
+    CUmemoryPool pool;
+
+    MUST(cuDeviceGetMemPool(&pool, host.device));
+    kept_by(pool);
+}
+
+static void kept_by_a_pool_of_its_own(void)
+{
+    CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                            .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
+    CUmemoryPool pool;
+
+    MUST(cuMemPoolCreate(&pool, &props));
+    kept_by(pool);
+    MUST(cuMemPoolDestroy(pool));
 }
 
 static void *allocate(void *arg)
@@ -226,6 +243,7 @@ static const struct {
     {"no-context", no_context},
     {"shrinking", shrinking},
     {"kept-by-the-pool", kept_by_the_pool},
+    {"kept-by-its-own-pool", kept_by_a_pool_of_its_own},
     {"all-at-once", all_at_once},
 };
 

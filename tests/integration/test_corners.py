@@ -39,7 +39,8 @@ def test_a_large_place_is_not_worn_down(run):
 
 
 @pytest.mark.parametrize("placement", ["strict", "device_first"])
-def test_what_a_pool_keeps_is_the_hosts_own(run, placement):
+@pytest.mark.parametrize("pool", ["kept-by-the-pool", "kept-by-its-own-pool"])
+def test_what_a_pool_keeps_is_the_hosts_own(run, placement, pool):
     """64 MiB card, 45.5 MiB budget: 40 MiB that the pool keeps are neither others' (then the second
     allocation would overflow) nor lost to cuMemAlloc (then the third would)."""
     env = {
@@ -50,7 +51,7 @@ def test_what_a_pool_keeps_is_the_hosts_own(run, placement):
         "HYBRIDMEM_STATS_TTL_MS": "0",
         **QUIET,
     }
-    done = run("host_direct_corners", "kept-by-the-pool", shim=True, env=env)
+    done = run("host_direct_corners", pool, shim=True, env=env)
     assert done.stdout == "done\n", done.stdout + done.stderr
     assert done.device["redirected_allocations"] == 0
 

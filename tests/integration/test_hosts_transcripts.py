@@ -33,6 +33,7 @@ OTHERS = [
     ("host_direct_fork",),
     ("host_direct_capture",),
     ("host_direct_stream_ordered",),
+    ("host_direct_pools",),
     ("host_direct_expandable",),
     ("host_direct_expandable", "1", "3", "late"),
     ("host_direct_physical",),
@@ -46,8 +47,9 @@ ELSEWHERE = {
     "host_direct_churn",
     "host_direct_constructor",
     "host_direct_corners",
-    "host_direct_model",
+    "host_direct_exports",
     "host_direct_fill",
+    "host_direct_model",
     "host_direct_report",
     "host_direct_two_devices",
     "host_doors_matrix",
@@ -74,6 +76,8 @@ STAYS = {
     ("host_direct_capture",): 4 << 20,
     # Compressible memory is no host memory.
     ("host_direct_physical",): 2 << 20,
+    # A pool whose size is limited keeps to it.
+    ("host_direct_pools",): 3 << 20,
 }
 REDIRECTING = {"host", "host-pinned", "host-two-addresses"}
 

@@ -133,6 +133,50 @@ START_TEST(find)
 }
 END_TEST
 
+static unsigned visited;
+static uint64_t visited_bytes;
+
+static void visit(const struct arena_block *block)
+{
+    visited += block->tag;
+    visited_bytes += block->bytes;
+}
+
+/* A tag stays with its block beside mark and id, and does not come back with a new one. */
+START_TEST(tags)
+{
+    struct arena *a = make(MIB);
+    uint64_t p[3];
+    struct arena_block block;
+
+    for (unsigned i = 0; i < 3; i++)
+        p[i] = arena_alloc(a, 1000 + i);
+    ck_assert(arena_find(p[2], &block));
+    ck_assert_uint_eq(block.tag, 0);
+    uint64_t id = block.id;
+    arena_tag(&block, ARENA_TAG_MAX);
+    arena_mark(&block, true);
+    ck_assert(arena_find(p[2] + 999, &block));
+    ck_assert_uint_eq(block.tag, ARENA_TAG_MAX);
+    ck_assert_uint_eq(block.id, id);
+    ck_assert(arena_is_marked(&block));
+    ck_assert(arena_find(p[0], &block));
+    arena_tag(&block, 5);
+    retire(a, p[1]);
+    arena_for_each(a, visit);
+    ck_assert_uint_eq(visited, ARENA_TAG_MAX + 5);
+    ck_assert_uint_eq(visited_bytes, 1000 + 1002);
+    ck_assert(arena_hold(a, p[2], &block));
+    ck_assert_uint_eq(block.tag, ARENA_TAG_MAX);
+    ck_assert(arena_revive(a, p[2], 10));
+    ck_assert(arena_find(p[2], &block));
+    ck_assert_uint_eq(block.tag, 0);
+    arena_destroy(a);
+    arena_for_each(a, visit); /* nothing */
+    ck_assert_uint_eq(visited_bytes, 1000 + 1002);
+}
+END_TEST
+
 START_TEST(batches)
 {
     struct arena *a = make(2 * MIB);
@@ -349,6 +393,7 @@ int main(void)
     tcase_add_test(blocks, exact_fit_and_refusal);
     tcase_add_test(blocks, exact_fit_among_smaller);
     tcase_add_test(blocks, find);
+    tcase_add_test(blocks, tags);
     tcase_add_test(blocks, batches);
     tcase_add_test(blocks, bounds);
     tcase_add_test(blocks, hold_and_revive);

@@ -1,0 +1,44 @@
+/* entry_export.c: memory that another process or device is to reach. Redirected memory cannot be
+ * handed over by its address: the answer is the driver's own error, and a word on why. Physical
+ * memory is handed over by its handle, wherever it lies (entry_vmm.c).
+ */
+#include "shim/core.h"
+#include "shim/hooks.h"
+#include "shim/log.h"
+#include "shim/vmm.h"
+
+#include <stdatomic.h>
+
+static void warn_if_redirected(const char *call, CUdeviceptr address, size_t bytes)
+{
+    struct arena_block block;
+    static atomic_bool warned;
+    int ordinal;
+
+    if (likely(!core_is_ours(address, &block)) &&
+        likely(!vmm_range_is_redirected(address, bytes, &ordinal)))
+        return;
+    if (!atomic_exchange(&warned, true))
+        log_warn("%s: the block lies in host memory and cannot be shared; HYBRIDMEM_MIN_REDIRECT "
+                 "or HYBRIDMEM_TARGET_GPU keeps such blocks in VRAM",
+                 call);
+}
+
+CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
+{
+    warn_if_redirected("cuIpcGetMemHandle", dptr, 1);
+    return driver.cuIpcGetMemHandle(pHandle, dptr);
+}
+
+CUresult cuMemPoolExportPointer(CUmemPoolPtrExportData *shareData_out, CUdeviceptr ptr)
+{
+    warn_if_redirected("cuMemPoolExportPointer", ptr, 1);
+    return driver.cuMemPoolExportPointer(shareData_out, ptr);
+}
+
+CUresult cuMemGetHandleForAddressRange(void *handle, CUdeviceptr dptr, size_t size,
+                                       CUmemRangeHandleType handleType, unsigned long long flags)
+{
+    warn_if_redirected("cuMemGetHandleForAddressRange", dptr, size);
+    return driver.cuMemGetHandleForAddressRange(handle, dptr, size, handleType, flags);
+}
