@@ -5,6 +5,7 @@
 #include "shim/hooks.h"
 #include "shim/log.h"
 #include "shim/mempool.h"
+#include "shim/reclaim.h"
 #include "shim/registry.h"
 #include "shim/uploads.h"
 #include "shim/window.h"
@@ -180,6 +181,13 @@ static CUresult overflow(struct context *context, struct alloc_request *request,
     return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+/* PyTorch tries nothing again while a stream captures: then nobody may come here. */
+static CUresult refuse_once(const struct alloc_request *request)
+{
+    reclaim_refused(request->bytes);
+    return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 /* By the verdict, and where that is the device, by host memory if the driver has none left. */
 static CUresult serve(struct context *context, struct alloc_request *request,
                       struct alloc_result *result)
@@ -189,12 +197,16 @@ static CUresult serve(struct context *context, struct alloc_request *request,
     struct pol_limits limits;
     uint64_t reserved = 0;
     bool tried_host = false, exhausted = false;
+    bool reclaim = !request->order && !request->pitched && !request->physical &&
+                   reclaim_begins(request->bytes);
 
     if (request->bytes >= atomic_load_explicit(&d->small_below, memory_order_relaxed)) {
         uploads_predict(d, request, &asked);
         struct pol_verdict v = decide(d, &asked, &limits, &reserved);
         /* While a stream captures, the driver owns what is allocated, as long as it can. */
         if (v.host && !context_capturing() && may_move(request, d, MAY_MOVE)) {
+            if (reclaim)
+                return refuse_once(request);
             if (redirect(context, request, limits.sys_avail, pol_reason_text(v.reason), result))
                 return CUDA_SUCCESS;
             tried_host = true;
@@ -204,8 +216,12 @@ static CUresult serve(struct context *context, struct alloc_request *request,
             count_insufficient(d, request->bytes, &limits);
     }
     CUresult r = backing_device_alloc(context, request, reserved, result);
+    if (r == CUDA_ERROR_OUT_OF_MEMORY && reclaim && !context_capturing())
+        return refuse_once(request);
     if (r == CUDA_ERROR_OUT_OF_MEMORY && !tried_host && asked.place != POL_PLACE_SKIP)
         r = overflow(context, request, exhausted, result);
+    if (r == CUDA_ERROR_OUT_OF_MEMORY)
+        atomic_fetch_add(&d->refused, 1);
     return r;
 }
 
@@ -224,8 +240,6 @@ CUresult core_alloc(const struct alloc_request *asked, struct alloc_result *resu
     CUresult r = serve(context, &request, result);
     if (r == CUDA_SUCCESS && !request.physical) /* a handle is no address */
         uploads_allocated(d, result->address, result->bytes);
-    else if (r == CUDA_ERROR_OUT_OF_MEMORY)
-        atomic_fetch_add(&d->refused, 1);
     return r;
 }
 

@@ -1,10 +1,12 @@
 /* entry_alloc.c: synchronous allocation. */
+#include "shim/caller.h"
 #include "shim/core.h"
 #include "shim/hooks.h"
 #include "shim/init.h"
 
 CUresult cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
 {
+    caller_note_.reached = true;
     if (!shim_acts() || !dptr)
         return driver.cuMemAlloc_v2(dptr, bytesize);
 
@@ -21,6 +23,7 @@ CUresult cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
 CUresult cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch, size_t WidthInBytes, size_t Height,
                             unsigned int ElementSizeBytes)
 {
+    caller_note_.reached = true;
     if (!shim_acts() || !dptr || !pPitch)
         return driver.cuMemAllocPitch_v2(dptr, pPitch, WidthInBytes, Height, ElementSizeBytes);
 

@@ -3,6 +3,7 @@
  * While its stream captures, an allocation or free becomes a node of the graph (cuMemAllocAsync):
  * the driver owns that memory, and is left alone.
  */
+#include "shim/caller.h"
 #include "shim/core.h"
 #include "shim/hooks.h"
 #include "shim/init.h"
@@ -64,6 +65,7 @@ static CUresult alloc_async(CUdeviceptr *dptr, const struct alloc_request *reque
     {                                                                                              \
         struct stream_order order = {hStream, is_per_thread};                                      \
         struct alloc_request request = {.bytes = bytesize, .order = &order};                       \
+        caller_note_.reached = true;                                                               \
         if (!shim_acts() || !dptr)                                                                 \
             return driver.cuMemAllocAsync##suffix(dptr, bytesize, hStream);                        \
         return alloc_async(dptr, &request);                                                        \

@@ -1,6 +1,7 @@
 /* entry_query.c: redirected memory answers as device memory does (promise P1), and reports of
  * memory say what a host may count on.
  */
+#include "shim/caller.h"
 #include "shim/claims.h"
 #include "shim/core.h"
 #include "shim/hooks.h"
@@ -267,6 +268,7 @@ CUresult cuMemGetInfo_v2(size_t *free, size_t *total)
     size_t real_free = 0, real_total = 0;
     CUresult r;
 
+    caller_note_.reached = true;
     /* Whether one of the two may be NULL is the driver's to say. */
     bool both = free && total;
     r = driver.cuMemGetInfo_v2(both ? &real_free : free, both ? &real_total : total);

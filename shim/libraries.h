@@ -29,4 +29,19 @@ typedef struct nvmlMemory_v2_st {
     unsigned long long used;
 } nvmlMemory_v2_t;
 
+/* --- CUDA runtime (CUDA runtime API, "Data types used by CUDA Runtime") ----------------------- */
+
+/* Its errors have had the driver's numbers since CUDA 10.1. */
+typedef int cudaError_t;
+enum { cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorSymbolNotFound = 500 };
+enum { cudaMemoryTypeDevice = 2 };
+
+/* The beginning of it, the same since CUDA 11.0. */
+struct cudaPointerAttributes {
+    int type;
+    int device;
+    void *devicePointer;
+    void *hostPointer;
+};
+
 #endif

@@ -105,6 +105,13 @@ void *resolve_real_dlsym(void *handle, const char *name)
     return resolve_next_dlsym(handle, name);
 }
 
+void *resolve_real_dlvsym(void *handle, const char *name, const char *version)
+{
+    if (!__atomic_load_n(&resolve_next_dlsym, __ATOMIC_ACQUIRE))
+        resolve_init();
+    return resolve_next_dlvsym(handle, name, version);
+}
+
 int resolve_is_ours(const char *name)
 {
     return hook_by_symbol(name) != NULL;

@@ -8,6 +8,7 @@
 
 /* The C library's own dlsym, which has no idea that we are there. */
 void *resolve_real_dlsym(void *handle, const char *name);
+void *resolve_real_dlvsym(void *handle, const char *name, const char *version);
 
 /* What cuGetProcAddress should answer in place of `found`, which the driver answered for `base` at
  * `version` with `flags`: our hook, or `found` itself where we have none. */

@@ -4,7 +4,8 @@
 
 SIM_CFLAGS := $(ALL_CFLAGS) -Itests/sim/include -fPIC -fvisibility=hidden
 SIM_LIBS   := $(BUILD)/sim/libcuda.so.1 $(BUILD)/sim/12.2/libcuda.so.1 $(BUILD)/sim/11.4/libcuda.so.1 \
-              $(BUILD)/sim/libcudart.so.12 $(BUILD)/sim/libnvidia-ml.so.1
+              $(BUILD)/sim/libcudart.so.11.0 $(BUILD)/sim/libcudart.so.12 $(BUILD)/sim/libcudart.so.13 \
+              $(BUILD)/sim/libnvidia-ml.so.1
 
 sim: $(SIM_LIBS)
 
@@ -35,10 +36,24 @@ endef
 $(eval $(call sim_cuda_library,$(BUILD)/sim/libcuda.so.1,13000))
 $(eval $(call sim_cuda_library,$(BUILD)/sim/12.2/libcuda.so.1,12020))
 $(eval $(call sim_cuda_library,$(BUILD)/sim/11.4/libcuda.so.1,11040))
-$(BUILD)/sim/libcudart.so.12: $(call sim_objects,cudart) $(wildcard tests/sim/cudart/*.map)
-	@mkdir -p $(@D)
-	$(call run,LD)$(CC) -o $@ $(filter %.o,$^) $(SIM_LDFLAGS) -Wl,--version-script=tests/sim/cudart/cudart.map -ldl
-	@ln -sf libcudart.so.12 $(@D)/libcudart.so
+
+# One runtime for each major version, under the name and symbol version that NVIDIA's has.
+SIM_CUDART_OBJ := $(filter-out %/driver.o %/device.o,$(call sim_objects,cudart))
+
+define sim_cudart_library
+$(BUILD)/simobj/cudart/%-$(2).o: tests/sim/cudart/%.c | deps-build
+	@mkdir -p $$(@D)
+	$$(call run,CC)$$(CC) $$(SIM_CFLAGS) -DSIM_CUDART_VERSION=$(2) $$(DEPGEN) -c $$< -o $$@
+$(BUILD)/simobj/cudart/exports-$(2).map: tests/sim/cudart/version-script
+	@mkdir -p $$(@D)
+	@$$< $(1) > $$@
+$(BUILD)/sim/$(1): $(SIM_CUDART_OBJ) $(BUILD)/simobj/cudart/driver-$(2).o $(BUILD)/simobj/cudart/device-$(2).o $(BUILD)/simobj/cudart/exports-$(2).map
+	@mkdir -p $$(@D)
+	$$(call run,LD)$$(CC) -o $$@ $$(filter %.o,$$^) $$(SIM_LDFLAGS) -Wl,--version-script=$$(filter %.map,$$^) -ldl
+endef
+$(eval $(call sim_cudart_library,libcudart.so.11.0,11080))
+$(eval $(call sim_cudart_library,libcudart.so.12,12050))
+$(eval $(call sim_cudart_library,libcudart.so.13,13000))
 $(BUILD)/sim/libnvidia-ml.so.1: $(call sim_objects,nvml)
 	@mkdir -p $(@D)
 	$(call run,LD)$(CC) -o $@ $^ $(SIM_LDFLAGS) -ldl
@@ -54,11 +69,40 @@ HOST_CFLAGS := $(ALL_CFLAGS) -Itests/sim/include -Itests/hosts
 hosts: $(HOSTS)
 
 $(BUILD)/hosts/host_direct_%: HOST_LIBS = -L$(BUILD)/sim -lcuda
-$(BUILD)/hosts/host_runtime_%: HOST_LIBS = -L$(BUILD)/sim -lcudart
+$(BUILD)/hosts/host_runtime_%: HOST_LIBS = -L$(BUILD)/sim -l:libcudart.so.12
 $(BUILD)/hosts/host_nvml_%: HOST_LIBS = -L$(BUILD)/sim -lcuda -l:libnvidia-ml.so.1
 $(HOSTS): $(BUILD)/hosts/%: tests/hosts/%.c $(SIM_LIBS) | deps-build
 	@mkdir -p $(@D)
 	$(call run,LD)$(CC) $(HOST_CFLAGS) $(DEPGEN) -MF $@.d -o $@ $< $(ALL_LDFLAGS) $(HOST_LIBS) -ldl
+
+# The same programs of the runtime, for CUDA 11 and 13.
+RUNTIME_HOSTS := $(patsubst $(BUILD)/hosts/%,%,$(filter $(BUILD)/hosts/host_runtime_%,$(HOSTS)))
+
+define runtime_hosts
+hosts: $(RUNTIME_HOSTS:%=$(BUILD)/hosts/$(1)/%)
+$(RUNTIME_HOSTS:%=$(BUILD)/hosts/$(1)/%): $(BUILD)/hosts/$(1)/%: tests/hosts/%.c $(SIM_LIBS) | deps-build
+	@mkdir -p $$(@D)
+	$$(call run,LD)$$(CC) $$(HOST_CFLAGS) $$(DEPGEN) -MF $$@.d -o $$@ $$< $$(ALL_LDFLAGS) -L$(BUILD)/sim -l:$(2)
+endef
+$(eval $(call runtime_hosts,cuda11,libcudart.so.11.0))
+$(eval $(call runtime_hosts,cuda13,libcudart.so.13))
+
+# Libraries that a host opens, as Python opens an extension: extension_NAME.c becomes
+# libextension_NAME.so. One of them also under the name of the library in which PyTorch allocates.
+EXTENSION_SRC := $(wildcard tests/hosts/extension_*.c)
+EXTENSIONS    := $(EXTENSION_SRC:tests/hosts/%.c=$(BUILD)/hosts/lib%.so)
+AS_PYTORCH    := $(BUILD)/hosts/torch/libc10_cuda.so
+
+hosts: $(EXTENSIONS) $(AS_PYTORCH)
+
+$(EXTENSIONS) $(AS_PYTORCH): EXTENSION_LIBS = -L$(BUILD)/sim -l:libcudart.so.12
+$(BUILD)/hosts/libextension_static.so: EXTENSION_LIBS =
+$(EXTENSIONS): $(BUILD)/hosts/lib%.so: tests/hosts/%.c
+$(AS_PYTORCH): tests/hosts/extension_caching.c
+$(EXTENSIONS) $(AS_PYTORCH): $(SIM_LIBS) | deps-build
+	@mkdir -p $(@D)
+	$(call run,LD)$(CC) $(HOST_CFLAGS) $(DEPGEN) -MF $@.d -fPIC -fvisibility=hidden -shared -o $@ $(filter %.c,$^) \
+	    $(ALL_LDFLAGS) $(EXTENSION_LIBS)
 
 # Libraries that are preloaded beside ours: preload_NAME.c becomes libpreload_NAME.so.
 PRELOAD_SRC := $(wildcard tests/hosts/preload_*.c)

@@ -53,6 +53,7 @@ ELSEWHERE = {
     "host_direct_report",
     "host_direct_two_devices",
     "host_doors_matrix",
+    "host_extension",
     "host_nvml_memory",
 }
 

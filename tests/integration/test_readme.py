@@ -94,7 +94,7 @@ def test_options_named_in_the_text_exist():
 def test_hook_table_is_hooks_def():
     bases = set(re.findall(r"^\w*HOOK\(\w+, \w+, (\w+),", (ROOT / "shim/hooks.def").read_text(), re.MULTILINE))
     table = section("hooks")
-    named = set(re.findall(r"\b(?:cu[A-Z]|nvml)\w+", table))
+    named = set(re.findall(r"\b(?:cu[A-Z]|cuda[A-Z]|nvml)\w+", table))
     assert bases and bases <= named, bases - named
 
 

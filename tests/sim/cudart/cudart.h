@@ -73,8 +73,8 @@ struct rt_driver {
 
 enum rt_flavour { RT_LEGACY, RT_PER_THREAD };
 
-/* Finds the driver once; *driver is its table. cudaErrorInsufficientDriver without a driver of
- * CUDA 12 or newer. Makes no context. */
+/* Finds the driver once; *driver is its table. cudaErrorInsufficientDriver without a driver that
+ * is new enough for this runtime (SIM_CUDART_VERSION). Makes no context. */
 cudaError_t rt_driver(enum rt_flavour flavour, const struct rt_driver **driver);
 
 /* The same, and makes the calling thread's device's primary context current unless a context is. */

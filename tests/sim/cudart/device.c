@@ -64,7 +64,7 @@ cudaError_t rt_cudaRuntimeGetVersion(enum rt_flavour flavour, int *version)
     (void)flavour;
     if (!version)
         return cudaErrorInvalidValue;
-    *version = CUDART_VERSION;
+    *version = SIM_CUDART_VERSION;
     return cudaSuccess;
 }
 
@@ -107,7 +107,7 @@ cudaError_t rt_cudaGetDriverEntryPoint(enum rt_flavour flavour, const char *symb
                                        unsigned long long flags,
                                        cudaDriverEntryPointQueryResult *driverStatus)
 {
-    return rt_cudaGetDriverEntryPointByVersion(flavour, symbol, funcPtr, CUDART_VERSION, flags,
+    return rt_cudaGetDriverEntryPointByVersion(flavour, symbol, funcPtr, SIM_CUDART_VERSION, flags,
                                                driverStatus);
 }
 

@@ -18,7 +18,11 @@ void *first_dlvsym(void *handle, const char *name, const char *version);
 __asm__(".symver first_dlsym, dlsym@" FIRST_GLIBC);
 __asm__(".symver first_dlvsym, dlvsym@" FIRST_GLIBC);
 
-#define DRIVER_NEEDED 12000
+/* The first driver with cuGetProcAddress, or the first of the same major version. */
+#define DRIVER_NEEDED (SIM_CUDART_VERSION < 12000 ? 11030 : SIM_CUDART_VERSION / 1000 * 1000)
+/* The version that the functions in RT_DRIVER are asked for at: some change their parameters in 13.
+ */
+#define DRIVER_SPOKEN (DRIVER_NEEDED < 12000 ? DRIVER_NEEDED : 12000)
 #define DEVICES_MAX   64
 
 typedef CUresult get_proc_v1_fn(const char *, void **, int, cuuint64_t);
@@ -62,7 +66,7 @@ static bool fill_table(struct rt_driver *table, unsigned long long flags)
 
 #define LOOK_UP(symbol, base)                                                                      \
     complete &=                                                                                    \
-        rt_look_up(#base, (void **)&table->base, DRIVER_NEEDED, flags, NULL) == CUDA_SUCCESS;
+        rt_look_up(#base, (void **)&table->base, DRIVER_SPOKEN, flags, NULL) == CUDA_SUCCESS;
     RT_DRIVER(LOOK_UP)
 #undef LOOK_UP
     return complete;
