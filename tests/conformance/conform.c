@@ -124,10 +124,16 @@ void conf_note(const char *format, ...)
 /* --- the driver ---------------------------------------------------------------------------------
  */
 
+static void *driver;
+
+void *conf_exported(const char *symbol)
+{
+    return dlsym(driver, symbol);
+}
+
 static bool load(void)
 {
-    void *driver = dlopen("libcuda.so.1", RTLD_NOW);
-
+    driver = dlopen("libcuda.so.1", RTLD_NOW);
     if (!driver)
         return false;
 #define CONF_LOAD(member, symbol) cu.member = (__typeof__(cu.member))dlsym(driver, #symbol);
@@ -168,9 +174,12 @@ static void run_one(const struct conf_case *one)
     if (setjmp(leave) == 0) {
         one->run(one->row);
         if (one->where == CONF_SHARED) { /* nothing that the next case would trip over */
-            MUST(cu.CtxGetCurrent(&now));
-            EQUAL(now, conf.context);
             MUST(cu.CtxSynchronize());
+            MUST(cu.CtxPopCurrent(&now));
+            EQUAL(now, conf.context);
+            MUST(cu.CtxGetCurrent(&now));
+            EQUAL(now, NULL);
+            MUST(cu.CtxSetCurrent(conf.context));
         }
         say("ok", NULL, (va_list){0});
     }

@@ -100,6 +100,7 @@ void conf_forged(void);
 _Noreturn void conf_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void conf_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *conf_result(CUresult result);
+void *conf_exported(const char *symbol); /* by dlsym */
 
 static inline void conf_is(const char *file, int line, const char *call, CUresult result,
                            CUresult wanted)

@@ -135,6 +135,8 @@ CUcontext conf_second_context(void)
     if (!cu.CtxCreate)
         conf_skip("this driver has no cuCtxCreate_v2");
     MUST(cu.CtxCreate(&context, 0, conf.device));
+    MUST(cu.CtxPopCurrent(NULL)); /* instead of conf.context, not on top of it */
+    MUST(cu.CtxSetCurrent(context));
     return context;
 }
 
