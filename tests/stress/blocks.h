@@ -29,8 +29,16 @@ enum kind {
     KINDS
 };
 
-/* Where work goes: the context's legacy stream, the thread's own, and streams that are made. */
-enum { LANE_LEGACY, LANE_PER_THREAD, LANE_FIRST, LANES = LANE_FIRST + 4, LANE_EVENT = -1 };
+/* Where work goes: the context's legacy stream, the thread's own, and streams that are made: most
+ * of them without ties to the legacy stream, which would order all that meets there. */
+enum {
+    LANE_LEGACY,
+    LANE_PER_THREAD,
+    LANE_FIRST,
+    LANE_BLOCKING = LANE_FIRST + 4,
+    LANES = LANE_BLOCKING + 2,
+    LANE_EVENT = -1
+};
 
 #ifdef CUDA_API_PER_THREAD_DEFAULT_STREAM
 #define LANE_DEFAULT LANE_PER_THREAD
@@ -38,7 +46,7 @@ enum { LANE_LEGACY, LANE_PER_THREAD, LANE_FIRST, LANES = LANE_FIRST + 4, LANE_EV
 #define LANE_DEFAULT LANE_LEGACY
 #endif
 
-#define SLOTS       10
+#define SLOTS       8
 #define BLOCK_MOST  ((size_t)1 << 20)
 #define GRANULARITY ((size_t)2 << 20)
 #define PEEK_BYTES  ((size_t)16 << 10)
@@ -180,7 +188,7 @@ __attribute__((noreturn, format(printf, 2, 3))) static void stress_fail(const st
 
 static inline bool lane_blocking(int lane)
 {
-    return lane < LANE_FIRST || lane % 2;
+    return lane < LANE_FIRST || lane >= LANE_BLOCKING;
 }
 
 static inline void lane_open(struct worker *w, int lane)
@@ -191,7 +199,11 @@ static inline void lane_open(struct worker *w, int lane)
 
 static inline int lane_any(struct worker *w)
 {
-    return (int)stress_below(w, LANES);
+    size_t dice = stress_below(w, 24);
+
+    return dice == 0  ? LANE_LEGACY
+           : dice < 3 ? LANE_PER_THREAD
+                      : LANE_FIRST + (int)stress_below(w, LANES - LANE_FIRST);
 }
 
 /* The next use of the block is on this lane; the caller must enqueue one, since the lane may have
@@ -334,18 +346,23 @@ static inline bool allocate(struct worker *w, struct block *b)
     }
 }
 
-/* Fills an empty slot, but for the bytes. False: out of memory. Pitch and granularity may make the
- * block larger. */
-static inline bool block_open(struct worker *w, struct block *b, size_t size)
+static inline enum kind kind_any(struct worker *w)
 {
     static const enum kind kinds[] = {
         KIND_ALLOC,   KIND_ALLOC, KIND_ALLOC,        KIND_PITCH,     KIND_ASYNC,
         KIND_ASYNC,   KIND_ASYNC, KIND_DEFAULT_POOL, KIND_OWN_POOL,  KIND_MAPPED,
         KIND_MANAGED, KIND_HOST,  KIND_HOST,         KIND_REGISTERED};
 
+    return kinds[stress_below(w, sizeof kinds / sizeof *kinds)];
+}
+
+/* Fills an empty slot, but for the bytes. False: out of memory. Pitch and granularity may make the
+ * block larger. */
+static inline bool block_open(struct worker *w, struct block *b, enum kind kind, size_t size)
+{
     w->about = NULL;
     w->doing = "allocation";
-    b->kind = kinds[stress_below(w, sizeof kinds / sizeof *kinds)];
+    b->kind = kind;
     b->size = b->allocated = size;
     b->host = NULL;
     b->half[0] = b->half[1] = 0;

@@ -67,7 +67,7 @@ static inline void op_line(struct worker *w, struct block *to, struct block *fro
     size_t from_at = stress_below(w, from->size - size + 1);
     int lane = lane_any(w);
 
-    if (stress_below(w, 3) == 0)
+    if (stress_below(w, 8) == 0)
         lane = LANE_DEFAULT;
     block_order(w, from, lane);
     block_order(w, to, lane);

@@ -26,7 +26,7 @@ static inline void op_graph(struct worker *w, struct block *to, struct block *fr
     size_t to_at = stress_below(w, to->size - size + 1) / 4 * 4;
     size_t from_at = stress_below(w, from->size - size + 1);
     size_t times = 1 + stress_below(w, 3), scratch = stress_below(w, 2) ? size / 2 : 0;
-    int lane = LANE_FIRST + 2 * (int)stress_below(w, 2);
+    int lane = LANE_FIRST + (int)stress_below(w, LANE_BLOCKING - LANE_FIRST);
     uint32_t value = (uint32_t)stress_random(w);
     uint64_t words = size / 4;
     CUdeviceptr p = to->device + to_at;
@@ -34,7 +34,7 @@ static inline void op_graph(struct worker *w, struct block *to, struct block *fr
     CUgraphExec exec;
     CUgraph graph;
 
-    block_order(w, from, lane);
+    block_order(w, from, lane); /* by an event: no stream here is ordered with others by itself */
     block_order(w, to, lane);
     block_note(w, from, "graph from here", from_at, size);
     block_note(w, to, "graph to here", to_at, size);
@@ -47,12 +47,12 @@ static inline void op_graph(struct worker *w, struct block *to, struct block *fr
     DO(cuStreamEndCapture(s, &graph));
     DO(cuGraphInstantiate(&exec, graph, 0));
     DO(cuGraphDestroy(graph));
-    for (size_t i = 0; i < times; i++)
-        DO(cuGraphLaunch(exec, s));
+    for (size_t i = 0; i < times && GOT(cuGraphLaunch(exec, s)); i++) {
+        memcpy(to->bytes + to_at, from->bytes + from_at, size);
+        model_add(to->bytes + to_at, value, words);
+        memset(to->bytes + to_at, (uint8_t)value, scratch);
+    }
     DO(cuGraphExecDestroy(exec));
-    memcpy(to->bytes + to_at, from->bytes + from_at, size);
-    model_add(to->bytes + to_at, value, words);
-    memset(to->bytes + to_at, (uint8_t)value, scratch);
 }
 
 #endif

@@ -47,9 +47,9 @@ static void operate_on(struct worker *w, struct block *b)
     } else if (dice < 84) {
         op_over(w, b);
     } else {
-        if (dice < 88)
+        if (dice < 87)
             download(w, b, 0, b->size);
-        if (dice < 90)
+        if (dice < 88)
             block_close(w, b);
         else
             op_succeed(w, b);
@@ -67,7 +67,7 @@ static void operate(struct worker *w)
         block_exchange(w, b);
     else if (b->kind)
         operate_on(w, b);
-    else if (block_open(w, b, stress_size(w, BLOCK_MOST)))
+    else if (block_open(w, b, kind_any(w), stress_size(w, BLOCK_MOST)))
         first_fill(w, b);
 }
 

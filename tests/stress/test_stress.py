@@ -26,7 +26,7 @@ MIXED = {
     "HYBRIDMEM_STATS_TTL_MS": "0",
 }
 # Little enough that freed blocks are used again.
-ZERO = {**STEADY, **QUIET, **ALL_TO_HOST, "HYBRIDMEM_HOST_LIMIT": "8MiB"}
+ZERO = {**STEADY, **QUIET, **ALL_TO_HOST, "HYBRIDMEM_HOST_LIMIT": "2MiB"}
 COLUMNS = {
     "bare": None,
     "off": {"HYBRIDMEM_ENABLE": "false"},
@@ -56,8 +56,8 @@ def test_stress(tmp_path, program, column):
     if column == "room":
         assert redirected == 0
     else:
-        # Some 14 of 100 operations allocate, half of these what can be redirected.
-        assert redirected > OPERATIONS // (50 if column == "mixed" else 25)
+        # Some 14 of 100 operations allocate, some of these find room with the host.
+        assert redirected > OPERATIONS // 50
     if column == "mixed":
         assert done.device["device_bytes_peak"] > 0
         assert done.device["insufficient"] > 0

@@ -75,10 +75,10 @@ static inline void set_rows(struct worker *w, CUdeviceptr p, size_t pitch, size_
         DO(cuMemsetD2D32Async(p, pitch, value, width, rows, s));
 }
 
-/* Half of the calls are the synchronous functions, which go to the default lane. */
+/* Some of the calls are the synchronous functions, which go to the default lane. */
 static inline int lane_or_none(struct worker *w, struct block *b)
 {
-    int lane = stress_below(w, 2) ? lane_any(w) : -1;
+    int lane = stress_below(w, 6) ? lane_any(w) : -1;
 
     block_order(w, b, lane < 0 ? LANE_DEFAULT : lane);
     return lane;
@@ -179,7 +179,7 @@ static inline void op_upload(struct worker *w, struct block *b)
 static inline void first_fill(struct worker *w, struct block *b)
 {
     uint8_t value = (uint8_t)stress_random(w);
-    int lane = lane_any(w);
+    int lane = stress_below(w, 2) ? b->lane : lane_any(w);
 
     if (b->size <= BUFFER_BYTES && stress_below(w, 2)) {
         upload(w, b, 0, b->size);
@@ -225,20 +225,30 @@ static inline void peek_end(struct worker *w, struct peek *p)
     p->size = 0;
 }
 
-/* Enqueues a read, to be looked at when the block may be long gone. */
+/* Enqueues a read, to be looked at when the block may be long gone. By a kernel where that can be:
+ * a copy between two places of host memory, as the driver sees a redirected block, may wait. */
 static inline void peek(struct worker *w, struct block *b, int lane)
 {
     struct peek *p = &w->peek[stress_below(w, 4)];
-    size_t size, at;
+    CUdeviceptr to = (CUdeviceptr)p->seen, from;
+    uint64_t words;
+    size_t at;
 
     peek_end(w, p);
-    at = part(w, b, &size);
-    p->size = size < PEEK_BYTES ? size : PEEK_BYTES;
+    at = part(w, b, &p->size) / 4 * 4;
+    p->size = p->size < PEEK_BYTES ? p->size : PEEK_BYTES;
+    if (p->size > 4 && stress_below(w, 4))
+        p->size -= p->size % 4;
     memcpy(p->expected, b->bytes + at, p->size);
     block_order(w, b, lane);
     block_note(w, b, "read for later", at, p->size);
     p->was = *b;
-    DO(cuMemcpyDtoHAsync(p->seen, b->device + at, p->size, w->lane[lane]));
+    from = b->device + at;
+    words = p->size / 4;
+    if (p->size % 4)
+        DO(cuMemcpyDtoHAsync(p->seen, from, p->size, w->lane[lane]));
+    else
+        launch(w, host.copy, lane, (void *[]){&to, &from, &words});
     DO(cuEventRecord(p->done, w->lane[lane]));
 }
 
@@ -251,7 +261,8 @@ static inline void op_peek(struct worker *w, struct block *b)
  * lie in the same place, and must not be touched by the old work, nor touch what that reads. */
 static inline void op_succeed(struct worker *w, struct block *b)
 {
-    uint64_t delay = stress_below(w, 1000);
+    uint64_t delay = stress_below(w, stress_below(w, 4) ? 400 : 8000);
+    enum kind kind = stress_below(w, 4) ? b->kind : kind_any(w);
     bool waits = b->kind == KIND_MAPPED || b->kind >= KIND_HOST;
     size_t size = b->size;
     int lane = lane_any(w);
@@ -262,7 +273,7 @@ static inline void op_succeed(struct worker *w, struct block *b)
         peek(w, b, lane);
     }
     block_close(w, b);
-    if (block_open(w, b, size < BLOCK_MOST ? size : BLOCK_MOST))
+    if (block_open(w, b, kind, size < BLOCK_MOST ? size : BLOCK_MOST))
         first_fill(w, b);
 }
 
@@ -316,12 +327,20 @@ static inline void op_over(struct worker *w, struct block *b)
     size_t inside = stress_below(w, b->size < 4096 ? b->size : 4096);
     size_t size = inside + 1 + stress_below(w, 4096);
     CUdeviceptr p = b->device + b->size - inside;
+    const CUDA_MEMCPY2D row = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                               .srcHost = w->buffer,
+                               .srcPitch = size,
+                               .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                               .dstDevice = p,
+                               .dstPitch = size,
+                               .WidthInBytes = size,
+                               .Height = 1};
     int lane = lane_any(w);
 
     if (b->kind != KIND_ALLOC && b->kind != KIND_ASYNC)
         return;
     block_note(w, b, "call over the end", b->size - inside, size);
-    switch (stress_below(w, 4)) {
+    switch (stress_below(w, 5)) {
     case 0:
         MUST_BE(cuMemcpyHtoDAsync(p, w->buffer, size, w->lane[lane]) == CUDA_ERROR_INVALID_VALUE);
         break;
@@ -330,6 +349,9 @@ static inline void op_over(struct worker *w, struct block *b)
         break;
     case 2:
         MUST_BE(cuMemsetD8Async(p, 0xcc, size, w->lane[lane]) == CUDA_ERROR_INVALID_VALUE);
+        break;
+    case 3:
+        MUST_BE(cuMemcpy2DAsync(&row, w->lane[lane]) == CUDA_ERROR_INVALID_VALUE);
         break;
     default:
         MUST_BE(cuMemFree(b->device + 1 + stress_below(w, b->size)) == CUDA_ERROR_INVALID_VALUE);
