@@ -321,6 +321,24 @@ static CUresult clear_locked(const struct graph_exec *exec, struct stream *strea
     return result;
 }
 
+/* Room for all that the launch allocates, or none. */
+static CUresult take_locked(const struct graph_exec *exec)
+{
+    CUresult result = CUDA_SUCCESS;
+    struct graph_node *node = exec->nodes, *failed = NULL;
+
+    for (; node && !failed; node = node->next) {
+        if (node->kind == NODE_ALLOC)
+            result = graph_block_take_locked(node->block);
+        if (result != CUDA_SUCCESS)
+            failed = node;
+    }
+    for (node = exec->nodes; failed && node != failed; node = node->next)
+        if (node->kind == NODE_ALLOC)
+            graph_block_give_locked(node->block);
+    return result;
+}
+
 static CUresult enqueue_locked(const struct graph_node *node, struct stream *stream)
 {
     if (node->kind == NODE_ALLOC)
@@ -342,6 +360,8 @@ static CUresult launch_locked(struct graph_exec *exec, struct stream *stream)
     result = engine_submit_locked(stream, op, false);
     if (result == CUDA_SUCCESS)
         result = clear_locked(exec, stream);
+    if (result == CUDA_SUCCESS)
+        result = take_locked(exec);
     for (const struct graph_node *node = exec->nodes; node && result == CUDA_SUCCESS;
          node = node->next)
         result = enqueue_locked(node, stream);

@@ -26,6 +26,9 @@ void graph_block_drop_locked(struct graph_block *block);
 bool graph_block_is_at(const struct graph_block *block, CUdeviceptr address);
 /* From a launch that was not followed by a free. */
 bool graph_block_live_locked(const struct graph_block *block);
+/* The bytes of one allocation, counted before it, or OUT_OF_MEMORY; not needed after all. */
+CUresult graph_block_take_locked(struct graph_block *block);
+void graph_block_give_locked(struct graph_block *block);
 CUresult graph_block_alloc_locked(struct graph_block *block, struct stream *stream);
 CUresult graph_block_free_locked(struct graph_block *block, struct stream *stream);
 

@@ -61,13 +61,20 @@ bool graph_block_live_locked(const struct graph_block *block)
     return block_freeable_locked(block->home->node.base) != NULL;
 }
 
+CUresult graph_block_take_locked(struct graph_block *block)
+{
+    return device_take_locked(block->home->device, charged(block));
+}
+
+void graph_block_give_locked(struct graph_block *block)
+{
+    device_give_locked(block->home->device, charged(block));
+}
+
 CUresult graph_block_alloc_locked(struct graph_block *block, struct stream *stream)
 {
     struct range *home = block->home;
-    CUresult result = device_take_locked(home->device, charged(block));
 
-    if (result != CUDA_SUCCESS)
-        return result;
     return ordered_alloc_locked(
         range_again_locked(range_find_locked(home->node.base), stream->ctx, home->node.size),
         stream);
