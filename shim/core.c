@@ -266,7 +266,10 @@ CUresult core_free(CUdeviceptr address, const struct stream_order *order, backin
     /* A stream needs a context, the block's own is enough to free it now; whatever else the driver
      * says then, it says of freeing nothing too. */
     CUcontext current = NULL;
-    if (order && (driver.cuCtxGetCurrent(&current) != CUDA_SUCCESS || !current))
+    CUresult r = order ? driver.cuCtxGetCurrent(&current) : CUDA_SUCCESS;
+    if (r != CUDA_SUCCESS)
+        return r;
+    if (order && !current)
         return how(0, arg);
     /* A device pointer that is no live allocation's (CUDA driver API, cuMemFree). */
     if (!backing_host_free(address, order, &block))

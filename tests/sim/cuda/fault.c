@@ -1,7 +1,10 @@
 /* fault.c: SIMCUDA_FAIL=function:n:code,...: the n-th call (from 1; * for every one) of a function
  * answers `code` (a number or a name) and does nothing. `function` is an exported name, or the base
- * name, which counts all its versions and flavours together. */
-#include "sim.h"
+ * name, which counts all its versions and flavours together.
+ *
+ * Or, from inside the process: the n-th call of whatever function that this thread makes from now on
+ * (simcuda_fail_nth). */
+#include "gate.h"
 
 #include <stdlib.h>
 
@@ -65,9 +68,34 @@ bool fault_any(void)
     return fault_count > 0;
 }
 
+/* For a test in the same process: not part of the driver API. The n-th call that the thread makes
+ * from now on answers `result`; none does if n is 0. Returns how many it has made since it was here
+ * last. */
+static __thread struct {
+    unsigned long calls, nth;
+    CUresult result;
+} armed;
+
+unsigned long simcuda_fail_nth(unsigned long nth, CUresult result);
+__attribute__((visibility("default"))) unsigned long simcuda_fail_nth(unsigned long nth,
+                                                                      CUresult result)
+{
+    unsigned long calls = armed.calls;
+    int open = GATE_OPEN;
+
+    atomic_compare_exchange_strong(&sim_gate, &open, GATE_WATCHED);
+    armed.calls = 0;
+    armed.nth = nth;
+    armed.result = result;
+    return calls;
+}
+
 bool fault_due(const char *symbol, const char *base, CUresult *result)
 {
-    bool due = false;
+    bool due = ++armed.calls == armed.nth;
+
+    if (due)
+        *result = armed.result;
 
     for (int i = 0; i < fault_count; i++) {
         struct fault *fault = &faults[i];

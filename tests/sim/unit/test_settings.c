@@ -40,6 +40,25 @@ static size_t resident(void *p, size_t bytes)
     return count;
 }
 
+unsigned long simcuda_fail_nth(unsigned long nth, CUresult result);
+
+/* Of whatever function, and this thread's alone. */
+START_TEST(the_nth_call_from_here_fails)
+{
+    CUdeviceptr p = 7;
+
+    start();
+    simcuda_fail_nth(2, CUDA_ERROR_UNKNOWN);
+    OK(cuCtxSynchronize());
+    IS(cuMemAlloc(&p, 4096), CUDA_ERROR_UNKNOWN);
+    ck_assert_uint_eq(p, 7);
+    OK(cuMemAlloc(&p, 4096));
+    ck_assert_uint_eq(simcuda_fail_nth(0, CUDA_SUCCESS), 3);
+    OK(cuMemFree(p));
+    ck_assert_uint_eq(simcuda_fail_nth(0, CUDA_SUCCESS), 1);
+}
+END_TEST
+
 START_TEST(pinned_pages_are_there)
 {
     size_t bytes = 64 * 4096;
@@ -305,6 +324,7 @@ static TCase *cases(void)
 
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, the_nth_call_fails);
+    tcase_add_test(tcase, the_nth_call_from_here_fails);
     tcase_add_loop_test(tcase, pinned_pages_are_there, 0, 2);
     tcase_add_test(tcase, the_log);
     tcase_add_test(tcase, the_report);

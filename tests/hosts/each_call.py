@@ -1,0 +1,334 @@
+"""Calls each function of shim/hooks.def, and again with the first, the second, ... driver call inside
+it failing, until all have failed once. A host of the driver API by way of ctypes.
+
+    each_call.py SIZE [full]     of the blocks that the calls are about, in bytes; full: the card
+                                 has no room for them, and may say so
+
+After each call: it answered what it answers by itself, or the error that was planted; what it says to
+have done it has done; all other blocks hold what they held; as much memory is in use as before. Prints
+what is not so, and how many calls it made.
+"""
+
+import ctypes
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = re.findall(
+    r"^HOOK\((\w+), (\w+), \w+, \d+, (\w+),\n\s+\((.*?)\),\n", (ROOT / "shim/hooks.def").read_text(), re.M
+)
+CODES = (2, 999)  # out of memory is what hybridmem is about; unknown is any other failure
+SIZE = int(sys.argv[1])
+OUT_OF_MEMORY = 2
+FULL = sys.argv[2:] == ["full"]
+ROW = 1024  # bytes of a row in copies of planes and boxes
+# Whether the context went is then not known, and its memory is kept rather than lost.
+UNSURE = {"cuCtxDetach"}
+FREED = {"cuMemFree_v2", "cuMemFreeAsync", "cuMemFreeAsync_ptsz"}
+
+cu = ctypes.CDLL("libcuda.so.1")
+u64 = ctypes.c_uint64
+
+
+def call(name, *arguments):
+    return getattr(cu, name)(*[a if isinstance(a, ctypes.Array) else u64(int(a)) for a in arguments])
+
+
+def must(name, *arguments):
+    result = call(name, *arguments)
+    assert result == 0, f"{name}: {result}"
+
+
+def made(name, *arguments):
+    """What a function hands out by its first argument."""
+    out = (u64 * 1)()
+    must(name, out, *arguments)
+    return out[0]
+
+
+def words(*values):
+    return (u64 * len(values))(*values)
+
+
+def ints(*values):
+    return (ctypes.c_int * len(values))(*values)
+
+
+class Block:
+    def __init__(self, size, value):
+        self.address = made("cuMemAlloc_v2", size)
+        self.bytes = bytes([value]) * size
+        must("cuMemcpyHtoD_v2", self.address, ctypes.create_string_buffer(self.bytes, size), size)
+
+    def content(self):
+        seen = ctypes.create_string_buffer(len(self.bytes))
+        must("cuMemcpyDtoH_v2", seen, self.address, len(self.bytes))
+        return seen.raw
+
+
+def plane(dst, src):
+    return words(0, 0, 2, 0, src, 0, ROW, 0, 0, 2, 0, dst, 0, ROW, ROW, SIZE // ROW)
+
+
+def box(dst, src, context):
+    half = SIZE // ROW // 2
+    side = (0, 0, 0, 0, 2, 0)
+    return words(*side, src, 0, context, ROW, half, *side, dst, 0, context, ROW, half, ROW, half, 2)
+
+
+class Scene:
+    """What one call needs, by the type and name of its parameters."""
+
+    def __init__(self, symbol, group, stage):
+        self.symbol, self.stage = symbol, stage
+        self.undo = []
+        self.dst, self.src = Block(SIZE, 0xD5), Block(SIZE, 0x5C)
+        must("cuCtxSynchronize")
+        self.buffer = ctypes.create_string_buffer(b"\xb0" * SIZE, SIZE)
+        self.stream = self.own("cuStreamCreate", 1, end="cuStreamDestroy_v2")
+        self.out = words(0)
+        dst, src, context = self.dst.address, self.src.address, stage.context
+        self.values = {
+            "CUdeviceptr dstDevice": dst, "CUdeviceptr dst": dst, "CUdeviceptr dptr": dst,
+            "CUdeviceptr ptr": dst, "CUdeviceptr srcDevice": src, "CUdeviceptr src": src,
+            "CUcontext dstContext": context, "CUcontext srcContext": context,
+            "void *dstHost": self.buffer, "const void *srcHost": self.buffer,
+            "CUstream hStream": self.stream, "CUmemoryPool pool": stage.pool, "CUdevice dev": 0,
+            "CUdeviceptr *dptr": self.out, "CUdeviceptr *pbase": self.out, "size_t *psize": words(0),
+            "CUdeviceptr *pdptr": self.out, "CUcontext *pctx": self.out, "size_t *free": words(0),
+            "size_t *total": words(0), "size_t *bytes": words(0), "size_t *pPitch": words(0),
+            "unsigned int *pFlags": self.out, "size_t *failIdx": words(0), "void **pfn": self.out,
+            "size_t ByteCount": SIZE, "size_t bytesize": SIZE, "size_t N": SIZE // 4,
+            "size_t WidthInBytes": ROW, "size_t Height": SIZE // ROW, "unsigned int ElementSizeBytes": 4,
+            "size_t dstPitch": ROW, "size_t Width": ROW // 4, "unsigned char uc": 0x11,
+            "unsigned short us": 0x2222, "unsigned int ui": 0x33333333, "size_t dstOffset": 0,
+            "size_t srcOffset": 0, "const CUDA_MEMCPY2D *pCopy": plane(dst, src),
+            "const CUDA_MEMCPY3D *pCopy": box(dst, src, 0),
+            "const CUDA_MEMCPY3D_PEER *pCopy": box(dst, src, context),
+            "CUdeviceptr *dsts": words(dst, dst + SIZE // 2), "CUdeviceptr *srcs": words(src, src),
+            "size_t *sizes": words(SIZE // 2, SIZE // 2), "size_t *attrsIdxs": words(0),
+            "CUmemcpyAttributes *attrs": ints(1, 0, 0, 0, 0, 0), "size_t numAttrs": 1,
+            "size_t count": 2 if group == "COPY" else 1,
+            "CUpointer_attribute attribute": 6 if "Set" in symbol else 2, "void *data": self.out,
+            "unsigned int numAttributes": 2, "CUpointer_attribute *attributes": ints(2, 12),
+            "const void *value": words(1), "CUipcMemHandle *pHandle": words(*[0] * 8),
+            "unsigned int flags": 1, "unsigned int Flags": 0, "void **pp": self.out, "CUstreamCaptureMode mode": 2,
+            "CUgraph *phGraph": self.out, "const CUgraphNode *dependencies": 0,
+            "const CUgraphEdgeData *dependencyData": 0, "size_t numDependencies": 0,
+            "const char *symbol": ctypes.create_string_buffer(b"cuMemAlloc"), "int cudaVersion": 12000,
+            "cuuint64_t flags": 0, "CUdriverProcAddressQueryResult *symbolStatus": words(0),
+        }  # fmt: skip
+        for prepare in (self.prepare_host, self.prepare_arrays, self.prepare_ends, self.prepare_vmm):
+            prepare()
+
+    def own(self, maker, *arguments, end):
+        thing = made(maker, *arguments)
+        self.undo.append((end, thing))
+        return thing
+
+    def prepare_host(self):
+        pages = self.stage.pages
+        self.values["void *p"] = pages
+        if self.symbol in ("cuMemHostUnregister", "cuMemHostGetFlags", "cuMemHostGetDevicePointer_v2"):
+            must("cuMemHostRegister_v2", pages, self.stage.PAGES, 2)
+        if self.symbol == "cuMemFreeHost":
+            self.values["void *p"] = made("cuMemHostAlloc", SIZE, 0)
+        if self.symbol == "cuPointerGetAttributes":
+            self.values["void **data"] = words(ctypes.addressof(self.out), ctypes.addressof(self.buffer))
+
+    def prepare_arrays(self):
+        if "CUarray" in ROWS_BY_SYMBOL[self.symbol]:
+            size = min(SIZE, 64 << 10)
+            shape = words(size, 0, 1 << 32 | 1)  # one dimension, one channel of bytes
+            array = self.own("cuArrayCreate_v2", shape, end="cuArrayDestroy")
+            must("cuMemcpyDtoA_v2", array, 0, self.src.address, size)
+            self.values["size_t ByteCount"] = size
+            self.values["CUarray dstArray"] = self.values["CUarray srcArray"] = array
+
+    def prepare_ends(self):
+        """A context or a capture to end; a graph to capture into."""
+        if self.symbol.startswith("cuCtxD"):
+            self.values["CUcontext ctx"] = context = made("cuCtxCreate_v2", 0, 0)
+            made("cuMemAlloc_v2", SIZE)
+            if self.symbol != "cuCtxDetach":
+                must("cuCtxSetCurrent", self.stage.context)
+            self.undo.append(("cuCtxDestroy_v2", context))
+        if self.symbol.startswith("cuDevicePrimaryCtx"):
+            must("cuCtxSetCurrent", made("cuDevicePrimaryCtxRetain", 0))
+            made("cuMemAlloc_v2", SIZE)
+            must("cuCtxSetCurrent", self.stage.context)
+        if "ToGraph" in self.symbol:
+            self.values["CUgraph hGraph"] = self.own("cuGraphCreate", 0, end="cuGraphDestroy")
+        if self.symbol.startswith("cuStreamEndCapture"):
+            must("cuStreamBeginCapture_v2", self.stream, 2)
+
+    def prepare_vmm(self):
+        if self.stage.groups[self.symbol] != "VMM":
+            return
+        size = 2 << 20
+        prop = words(1, 1, 0, 0)
+        handle = 0
+        if self.symbol not in ("cuMemCreate", "cuMemImportFromShareableHandle"):
+            handle = made("cuMemCreate", size, prop, 0)
+        address = made("cuMemAddressReserve", size, 0, 0, 0)
+        mapped = self.symbol in ("cuMemUnmap", "cuMemSetAccess", "cuMemRetainAllocationHandle")
+        if mapped:
+            must("cuMemMap", address, size, 0, handle, 0)
+        self.vmm = (address, size, handle)
+        self.values.update({
+            "CUmemGenericAllocationHandle *handle": self.out, "size_t size": size,
+            "const CUmemAllocationProp *prop": prop, "CUmemAllocationProp *prop": words(0, 0, 0, 0),
+            "unsigned long long flags": 0, "CUmemGenericAllocationHandle handle": handle,
+            "CUdeviceptr ptr": address, "size_t offset": 0, "const CUmemAccessDesc *desc": ints(1, 0, 3),
+            "void *addr": address, "void *osHandle": 0, "CUmemAllocationHandleType shHandleType": 1,
+        })  # fmt: skip
+
+    def outcome(self):
+        must("cuCtxSynchronize")
+        return b"".join(
+            b.content() for b in (self.dst, self.src) if not (b is self.dst and self.symbol in FREED)
+        ) + self.buffer.raw
+
+    def close(self, result):
+        """Undoes what the call did, or was prepared for; a call that failed has done nothing."""
+        symbol, done = self.symbol, result == 0
+        if done and symbol.startswith("cuMemAlloc") and "Host" not in symbol:
+            must("cuMemsetD8_v2", self.out[0], 1, ROW)
+            must("cuCtxSynchronize")
+            must("cuMemFree_v2", self.out[0])
+        if symbol in FREED and not done:
+            must("cuMemFree_v2", self.dst.address)
+        begins, ends = symbol.startswith("cuStreamBegin"), symbol.startswith("cuStreamEnd")
+        if begins and done or ends and not done:
+            must("cuStreamEndCapture", self.stream, self.out)
+        if (begins and done or ends) and "ToGraph" not in symbol:
+            must("cuGraphDestroy", self.out[0])
+        self.close_host(done)
+        self.close_context(done)
+        if hasattr(self, "vmm"):
+            self.close_vmm(done)
+        if symbol.startswith("cuStreamDestroy") and done:
+            self.undo.remove(("cuStreamDestroy_v2", self.stream))
+        for name, thing in self.undo:
+            must(name, thing)
+        for block in (self.dst, self.src):
+            if not (symbol in FREED and block is self.dst):
+                must("cuMemFree_v2", block.address)
+
+    def close_host(self, done):
+        registers, unregisters = self.symbol == "cuMemHostRegister_v2", self.symbol == "cuMemHostUnregister"
+        asks = self.symbol in ("cuMemHostGetFlags", "cuMemHostGetDevicePointer_v2")
+        if registers and done or unregisters and not done or asks:
+            must("cuMemHostUnregister", self.stage.pages)
+        if done and self.symbol in ("cuMemAllocHost_v2", "cuMemHostAlloc"):
+            must("cuMemFreeHost", self.out[0])
+        if self.symbol == "cuMemFreeHost" and not done:
+            must("cuMemFreeHost", self.values["void *p"])
+
+    def close_context(self, done):
+        if self.symbol.startswith("cuCtxD"):
+            if done:
+                self.undo.pop()
+            must("cuCtxSetCurrent", self.stage.context)
+        if self.symbol.startswith("cuDevicePrimaryCtx"):
+            must("cuDevicePrimaryCtxReset_v2", 0)
+            while call("cuDevicePrimaryCtxRelease_v2", 0) == 0:
+                pass
+
+    def close_vmm(self, done):
+        address, size, handle = self.vmm
+        mapped = {"cuMemMap": done, "cuMemUnmap": not done}.get(
+            self.symbol, self.symbol in ("cuMemSetAccess", "cuMemRetainAllocationHandle")
+        )
+        if mapped:
+            must("cuMemUnmap", address, size)
+        must("cuMemAddressFree", address, size)
+        if done and self.symbol in ("cuMemCreate", "cuMemRetainAllocationHandle"):
+            must("cuMemRelease", self.out[0])
+        if handle and not (self.symbol == "cuMemRelease" and done):
+            must("cuMemRelease", handle)
+
+
+class Stage:
+    """What stays while all calls are made: a context with blocks in both places."""
+
+    PAGES = SIZE
+
+    def __init__(self):
+        must("cuInit", 0)
+        self.context = made("cuCtxCreate_v2", 0, 0)
+        self.pool = made("cuDeviceGetDefaultMemPool", 0)
+        self.others = [Block(256 << 10, 0xA1), Block(256 << 10, 0xA2), Block(16 << 10, 0xA3)]
+        memory = ctypes.create_string_buffer(self.PAGES + 4096)
+        self.memory = memory
+        self.pages = (ctypes.addressof(memory) + 4095) & ~4095
+        self.groups = {symbol: group for group, symbol, _, _ in ROWS}
+        self.calls, self.wrong = 0, []
+
+    def free(self):
+        free, total = words(0), words(0)
+        must("cuCtxSynchronize")
+        must("cuMemGetInfo_v2", free, total)
+        return free[0]
+
+    def run(self, symbol, parameters, nth, code):
+        """Returns the result, what was done, and how many driver calls it took."""
+        before = self.free()
+        scene = Scene(symbol, self.groups[symbol], self)
+        unknown = [p for p in parameters if p not in scene.values]
+        assert not unknown, f"{symbol}: this program has no value for {unknown}"
+        arguments = [scene.values[p] for p in parameters]
+        cu.simcuda_fail_nth(u64(nth), code)
+        result = call(symbol, *arguments)
+        made_calls = cu.simcuda_fail_nth(u64(0), 0)
+        self.calls += 1
+        here = f"{symbol}, driver call {nth} answers {code}: "
+        try:
+            if symbol.startswith(("cuCtxD", "cuDevicePrimaryCtx")):
+                must("cuCtxSetCurrent", self.context)
+            capturing = symbol.startswith("cuStream")
+            outcome = b"" if capturing else scene.outcome()
+            scene.close(result)
+            for i, block in enumerate(self.others):
+                assert block.content() == block.bytes, f"block {i} has changed"
+            after = self.free()
+            assert after == before or symbol in UNSURE, f"{before - after} bytes are lost"
+        except AssertionError as reason:
+            self.wrong.append(f"{here}answered {result}: {reason}")
+            outcome = None
+        return result, outcome, made_calls
+
+    def every(self, symbol, parameters):
+        usual, done, calls = self.run(symbol, parameters, 0, 0)
+        for code in CODES:
+            for nth in range(1, calls + 20):
+                result, outcome, made_calls = self.run(symbol, parameters, nth, code)
+                honest = FULL and result == OUT_OF_MEMORY and symbol.startswith(("cuMemAlloc", "cuMemCreate"))
+                if result not in (usual, code) and not honest:
+                    self.wrong.append(f"{symbol}, driver call {nth} answers {code}: answered {result}")
+                if result == 0 and outcome is not None and outcome != done:
+                    self.wrong.append(f"{symbol}, driver call {nth} answers {code}: did something else")
+                if made_calls < nth:
+                    break
+        return usual, calls
+
+
+ROWS_BY_SYMBOL = {symbol: parameters for _, symbol, _, parameters in ROWS}
+
+
+def main():
+    stage = Stage()
+    for _, symbol, _, text in ROWS:
+        parameters = [re.sub(r"\* ", "*", p) for p in text.split(", ")]
+        usual, calls = stage.every(symbol, parameters)
+        print(f"{symbol} {usual} {calls}")
+    for block in stage.others:
+        must("cuMemFree_v2", block.address)
+    must("cuCtxDestroy_v2", stage.context)
+    for line in stage.wrong:
+        print("wrong:", line)
+    print(f"{stage.calls} calls")
+
+
+main()
