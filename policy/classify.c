@@ -1,72 +1,106 @@
 /* classify.c: weights or working memory? See classify.h.
  *
- * A small automaton. UNKNOWN becomes WEIGHTS with the first upload. WEIGHTS becomes WORKING when
- * `against` has grown to LEAVE: two blocks in a row that were not uploaded, or a little more where
- * both kinds mix; one odd block does not do it, unless the model itself was one block (llama.cpp
- * loads it so). WORKING becomes WEIGHTS with three uploaded blocks that stay: two are a double
- * buffer, through which weights are streamed. When most of the weights are gone, all begins anew.
+ * UNKNOWN becomes WEIGHTS with the first upload into a new block.
+ *
+ * WEIGHTS becomes WORKING when uploads have stopped: two new blocks in a row had none; one, if the
+ * model was one large block (llama.cpp). A loader that makes temporaries between uploads, or
+ * allocates several blocks before it fills them, shows so: what it bridged once is no end, and the
+ * next end must be twice as long. Uploads into blocks that are soon freed again are weights that
+ * are streamed through; four in a row are working memory too.
+ *
+ * WORKING becomes WEIGHTS when three of the recent blocks were uploaded and stay: one or two are
+ * inputs, or a double buffer.
+ *
+ * When most of the weights are gone, all begins anew.
  */
 #include "policy/classify.h"
 
 #include <stddef.h>
 
-/* Evidence of one block against the present class. */
+#define WHOLE_MODEL (UINT64_C(256) << 20) /* one block of this size may be all of it */
+
 enum {
-    NOT_UPLOADED = 3, /* against WEIGHTS: the next block came first, or it was set, or freed */
-    SHORT_LIVED = 4,  /* uploaded, and freed soon: streamed through */
-    UPLOADED = 2,     /* for WEIGHTS, or against WORKING */
-    LEAVE = 6,
+    BLOCKS_WITHOUT = 2, /* end the weights */
+    BLOCKS_WITH = 3,    /* begin them */
+    STREAMED = 4,
+    GAP_LEARNED_MAX = 8, /* longer ones are no habit of a loader */
 };
 
-enum block_state { PENDING, PASSED, UPLOADS, WORKS };
+enum block_state {
+    PENDING,  /* the newest block, not written yet as far as we see */
+    PASSED,   /* a newer one came before it was written */
+    WRITTEN,  /* first by something other than an upload */
+    UPLOADED, /* first by an upload, in this phase */
+    SETTLED,  /* the same, in an earlier phase */
+};
 
-static void turn(struct pol_phase *phase, enum pol_class class)
+static uint8_t plus_one(uint8_t n)
 {
-    phase->class = class;
-    phase->against = 0;
-    phase->uploaded = 0;
+    return (uint8_t)(n + (n < UINT8_MAX));
 }
 
-static void against_weights(struct pol_phase *phase, unsigned evidence)
+static uint64_t minus(uint64_t a, uint64_t b)
 {
-    if (phase->class == POL_CLASS_WORKING) {
-        phase->against = (uint8_t)(phase->against > evidence ? phase->against - evidence : 0);
-    } else if (phase->class == POL_CLASS_WEIGHTS) {
-        phase->against = (uint8_t)(phase->against + evidence);
-        if (phase->against >= LEAVE || phase->uploaded < 2)
-            turn(phase, POL_CLASS_WORKING);
-    }
+    return a > b ? a - b : 0;
 }
 
-static void for_weights(struct pol_phase *phase)
+/* Uploads have stopped: what was uploaded tells nothing of what comes. */
+static void end_weights(struct pol_phase *phase)
 {
-    if (phase->class == POL_CLASS_UNKNOWN)
-        turn(phase, POL_CLASS_WEIGHTS);
-    if (phase->class == POL_CLASS_WEIGHTS) {
-        phase->against = (uint8_t)(phase->against > UPLOADED ? phase->against - UPLOADED : 0);
-        phase->uploaded = (uint8_t)(phase->uploaded < UINT8_MAX ? phase->uploaded + 1 : UINT8_MAX);
-    } else {
-        phase->against = (uint8_t)(phase->against + UPLOADED);
-        if (phase->against >= LEAVE) {
-            turn(phase, POL_CLASS_WEIGHTS);
-            phase->uploaded = LEAVE / UPLOADED;
-        }
-    }
+    phase->class = POL_CLASS_WORKING;
+    phase->gap = phase->streamed = phase->uploaded = phase->fresh = 0;
+    for (unsigned i = 0; i < POL_PHASE_RECENT; i++)
+        if (phase->recent[i].state == UPLOADED)
+            phase->recent[i].state = SETTLED;
 }
 
-static bool holds(const struct pol_phase_block *block, uint64_t address)
+/* A block had no upload. */
+static void without(struct pol_phase *phase)
 {
-    return address - block->address < block->bytes;
+    bool whole = phase->uploaded == 1 && phase->weights >= WHOLE_MODEL;
+    unsigned enough = phase->patience ? phase->patience : whole ? 1 : BLOCKS_WITHOUT;
+
+    phase->gap = plus_one(phase->gap);
+    if (phase->class == POL_CLASS_WEIGHTS && phase->gap >= enough)
+        end_weights(phase);
+}
+
+static void learn(struct pol_phase *phase)
+{
+    unsigned longer = 2u * phase->gap + 1;
+
+    if (phase->gap > 0 && phase->gap <= GAP_LEARNED_MAX && phase->patience < longer)
+        phase->patience = (uint8_t)longer;
+}
+
+/* A block had one. */
+static void with(struct pol_phase *phase, struct pol_phase_block *block)
+{
+    block->state = UPLOADED;
+    phase->fresh++;
+    if (phase->class == POL_CLASS_WORKING && phase->fresh < BLOCKS_WITH)
+        return;
+    learn(phase);
+    phase->class = POL_CLASS_WEIGHTS;
+    phase->gap = 0;
+    phase->uploaded = plus_one(phase->uploaded);
+    phase->weights += block->bytes;
+    if (phase->weights > phase->live)
+        phase->weights = phase->live;
+}
+
+static struct pol_phase_block *recent(struct pol_phase *phase, unsigned ago)
+{
+    return &phase->recent[(phase->newest - ago) % POL_PHASE_RECENT];
 }
 
 /* The recent block that holds `address`, the newest first; NULL if none does. */
 static struct pol_phase_block *find(struct pol_phase *phase, uint64_t address)
 {
-    for (unsigned i = 0; i < POL_PHASE_RECENT; i++) {
-        struct pol_phase_block *block =
-            &phase->recent[(phase->newest + POL_PHASE_RECENT - i) % POL_PHASE_RECENT];
+    for (unsigned ago = 0; ago < POL_PHASE_RECENT; ago++) {
+        struct pol_phase_block *block = recent(phase, ago);
 
-        if (holds(block, address))
+        if (address - block->address < block->bytes)
             return block;
     }
     return NULL;
@@ -74,16 +108,21 @@ static struct pol_phase_block *find(struct pol_phase *phase, uint64_t address)
 
 void pol_phase_alloc(struct pol_phase *phase, uint64_t address, uint64_t bytes)
 {
-    struct pol_phase_block *last = &phase->recent[phase->newest];
+    struct pol_phase_block *block = &phase->recent[phase->newest];
 
     if (bytes < POL_PHASE_ALLOC_MIN)
         return;
-    if (last->bytes && last->state == PENDING) {
-        last->state = PASSED;
-        against_weights(phase, NOT_UPLOADED);
+    if (block->bytes && block->state == PENDING) {
+        block->state = PASSED;
+        without(phase);
     }
     phase->newest = (uint8_t)((phase->newest + 1) % POL_PHASE_RECENT);
-    phase->recent[phase->newest] = (struct pol_phase_block){address, bytes, PENDING};
+    block = &phase->recent[phase->newest];
+    if (block->bytes && block->state == UPLOADED) { /* it has stayed */
+        phase->fresh--;
+        phase->streamed = 0;
+    }
+    *block = (struct pol_phase_block){address, bytes, PENDING};
     phase->live += bytes;
 }
 
@@ -94,12 +133,9 @@ void pol_phase_upload(struct pol_phase *phase, uint64_t address, uint64_t bytes)
     if (bytes < POL_PHASE_UPLOAD_MIN)
         return;
     block = find(phase, address);
-    /* Memory used again, for whatever is uploaded now, says nothing of new blocks. */
-    if (!block || (block->state != PENDING && block->state != PASSED))
-        return;
-    block->state = UPLOADS;
-    phase->weights += block->bytes;
-    for_weights(phase);
+    /* Memory that is used again says nothing of new blocks. */
+    if (block && (block->state == PENDING || block->state == PASSED))
+        with(phase, block);
 }
 
 void pol_phase_write(struct pol_phase *phase, uint64_t address, uint64_t bytes)
@@ -109,40 +145,47 @@ void pol_phase_write(struct pol_phase *phase, uint64_t address, uint64_t bytes)
     if (bytes < POL_PHASE_UPLOAD_MIN)
         return;
     block = find(phase, address);
-    if (!block || block->state == UPLOADS || block->state == WORKS)
+    if (!block || (block->state != PENDING && block->state != PASSED))
         return;
     if (block->state == PENDING)
-        against_weights(phase, NOT_UPLOADED);
-    block->state = WORKS;
+        without(phase);
+    block->state = WRITTEN;
 }
 
-/* The end of a recent block. */
 static void forget(struct pol_phase *phase, struct pol_phase_block *block)
 {
-    if (block->state == PENDING)
-        against_weights(phase, NOT_UPLOADED);
-    else if (block->state == UPLOADS)
-        against_weights(phase, SHORT_LIVED);
-    if (block->state == UPLOADS)
-        phase->weights -= block->bytes;
+    uint64_t bytes = block->bytes;
+
     block->bytes = 0;
+    if (block->state == PENDING)
+        without(phase);
+    if (block->state == UPLOADED || block->state == SETTLED)
+        phase->weights = minus(phase->weights, bytes);
+    if (block->state == UPLOADED) {
+        phase->fresh--;
+        phase->streamed = plus_one(phase->streamed);
+        if (phase->class == POL_CLASS_WEIGHTS && phase->streamed >= STREAMED)
+            end_weights(phase);
+    }
 }
 
 void pol_phase_free(struct pol_phase *phase, uint64_t address, uint64_t bytes)
 {
     if (bytes < POL_PHASE_ALLOC_MIN)
         return;
-    for (unsigned i = 0; i < POL_PHASE_RECENT; i++) {
-        struct pol_phase_block *block = &phase->recent[i];
+    for (unsigned ago = 0; ago < POL_PHASE_RECENT; ago++) {
+        struct pol_phase_block *block = recent(phase, ago);
+        bool whole = block->address == address && block->bytes == bytes;
 
         if (block->bytes && block->address - address < bytes)
             forget(phase, block);
+        if (whole) /* nothing else can lie there */
+            break;
     }
-    phase->live = phase->live > bytes ? phase->live - bytes : 0;
-    /* All that lives is less than half of them: most are gone. */
-    if (phase->class != POL_CLASS_UNKNOWN && phase->live < phase->weights / 2) {
+    phase->live = minus(phase->live, bytes);
+    /* All that lives is less than half of the weights. */
+    if (phase->class != POL_CLASS_UNKNOWN && phase->live < phase->weights / 2)
         *phase = (struct pol_phase){.live = phase->live};
-    }
 }
 
 enum pol_class pol_phase_class(const struct pol_phase *phase, uint64_t bytes)

@@ -25,22 +25,26 @@ enum pol_class {
 #define POL_PHASE_RECENT     16
 
 struct pol_phase_block {
-    uint64_t address, bytes; /* bytes 0: an empty place */
+    uint64_t address, bytes; /* bytes 0: an empty place, or freed */
     uint8_t state;           /* enum block_state in classify.c */
 };
 
 struct pol_phase {
     enum pol_class class;
     uint8_t newest;   /* index into recent */
-    uint8_t against;  /* evidence against the present class, see classify.c */
-    uint8_t uploaded; /* blocks that were uploaded in this phase; stays at its maximum */
-    uint64_t live;    /* bytes of large blocks allocated by this thread and not freed by it */
-    uint64_t weights; /* bytes of those that were uploaded, in this phase */
+    uint8_t gap;      /* blocks without an upload since the last one that had one */
+    uint8_t patience; /* how long a gap ends the weights; 0: nothing learned yet */
+    uint8_t fresh;    /* live uploaded blocks in recent, of this phase */
+    uint8_t streamed; /* of those, how many were freed in a row */
+    uint8_t uploaded; /* blocks uploaded in this phase, up to 255 */
+    uint64_t live;    /* bytes of large blocks that this thread allocated and did not free */
+    uint64_t weights; /* bytes of those that were uploaded as weights, at most */
     struct pol_phase_block recent[POL_PHASE_RECENT];
 };
 
-/* A new block, after the prediction for it. The virtual memory calls make memory usable in
- * cuMemSetAccess: the whole range of that call is one block. */
+/* A new block, after the prediction for it. With the virtual memory calls memory can be used from
+ * cuMemSetAccess on: the whole range of that call is one block, whatever the number of handles in
+ * it (PyTorch's expandable segments have one of 20 MiB after the other). */
 void pol_phase_alloc(struct pol_phase *phase, uint64_t address, uint64_t bytes);
 
 /* A host-to-device copy into [address, address + bytes). */
