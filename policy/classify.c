@@ -8,6 +8,10 @@
  * next end must be twice as long. Uploads into blocks that are soon freed again are weights that
  * are streamed through; four in a row are working memory too.
  *
+ * A model is made of layers, and layers of the same few shapes: among WEIGHTS, a size that was
+ * never uploaded is more likely working memory, once several blocks were seen. This spares the
+ * first segments that PyTorch's native allocator asks for after a load and then keeps for good.
+ *
  * WORKING becomes WEIGHTS when three of the recent blocks were uploaded and stay: one or two are
  * inputs, or a double buffer.
  *
@@ -20,6 +24,7 @@
 #define WHOLE_MODEL (UINT64_C(256) << 20) /* one block of this size may be all of it */
 
 enum {
+    SHAPES_KNOWN = 8,   /* uploaded blocks after which a new size means something */
     BLOCKS_WITHOUT = 2, /* end the weights */
     BLOCKS_WITH = 3,    /* begin them */
     STREAMED = 4,
@@ -73,6 +78,11 @@ static void learn(struct pol_phase *phase)
         phase->patience = (uint8_t)longer;
 }
 
+static unsigned hash_of_size(uint64_t bytes)
+{
+    return (unsigned)(bytes * UINT64_C(0x9E3779B97F4A7C15) >> 55) % POL_PHASE_SIZES;
+}
+
 /* A block had one. */
 static void with(struct pol_phase *phase, struct pol_phase_block *block)
 {
@@ -84,6 +94,7 @@ static void with(struct pol_phase *phase, struct pol_phase_block *block)
     phase->class = POL_CLASS_WEIGHTS;
     phase->gap = 0;
     phase->uploaded = plus_one(phase->uploaded);
+    phase->sizes[hash_of_size(block->bytes) / 64] |= UINT64_C(1) << hash_of_size(block->bytes) % 64;
     phase->weights += block->bytes;
     if (phase->weights > phase->live)
         phase->weights = phase->live;
@@ -188,7 +199,19 @@ void pol_phase_free(struct pol_phase *phase, uint64_t address, uint64_t bytes)
         *phase = (struct pol_phase){.live = phase->live};
 }
 
+/* Segments and handles of PyTorch's, whatever is in them (c10/cuda/CUDACachingAllocator.cpp,
+ * kSmallBuffer and kLargeBuffer). */
+static bool is_mixed(uint64_t bytes)
+{
+    return bytes == UINT64_C(2) << 20 || bytes == UINT64_C(20) << 20;
+}
+
 enum pol_class pol_phase_class(const struct pol_phase *phase, uint64_t bytes)
 {
-    return bytes ? phase->class : POL_CLASS_UNKNOWN;
+    unsigned size = hash_of_size(bytes);
+
+    if (phase->class == POL_CLASS_WEIGHTS && phase->uploaded >= SHAPES_KNOWN && bytes &&
+        !is_mixed(bytes) && !(phase->sizes[size / 64] >> size % 64 & 1))
+        return POL_CLASS_WORKING;
+    return phase->class;
 }

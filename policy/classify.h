@@ -23,6 +23,7 @@ enum pol_class {
 #define POL_PHASE_ALLOC_MIN  (UINT64_C(1) << 20)  /* smaller allocations tell nothing */
 #define POL_PHASE_UPLOAD_MIN (UINT64_C(64) << 10) /* nor do smaller writes */
 #define POL_PHASE_RECENT     16
+#define POL_PHASE_SIZES      512
 
 struct pol_phase_block {
     uint64_t address, bytes; /* bytes 0: an empty place, or freed */
@@ -39,6 +40,7 @@ struct pol_phase {
     uint8_t uploaded; /* blocks uploaded in this phase, up to 255 */
     uint64_t live;    /* bytes of large blocks that this thread allocated and did not free */
     uint64_t weights; /* bytes of those that were uploaded as weights, at most */
+    uint64_t sizes[POL_PHASE_SIZES / 64]; /* a bit for each size that was uploaded, by its hash */
     struct pol_phase_block recent[POL_PHASE_RECENT];
 };
 
@@ -56,7 +58,8 @@ void pol_phase_write(struct pol_phase *phase, uint64_t address, uint64_t bytes);
 /* A block, or any range of addresses, is gone. */
 void pol_phase_free(struct pol_phase *phase, uint64_t address, uint64_t bytes);
 
-/* What the next allocation, of `bytes`, will most likely be. */
+/* What the next allocation will most likely be. `bytes` as pol_phase_alloc() will be told; 0 where
+ * that is not known, as of one handle of several. */
 enum pol_class pol_phase_class(const struct pol_phase *phase, uint64_t bytes);
 
 #endif
