@@ -117,8 +117,8 @@ format: deps-lint
 install: lib cli
 	install -Dm755 $(LIB) $(DESTDIR)$(PREFIX)/lib/libhybridmem.so
 	install -Dm755 $(CLI) $(DESTDIR)$(PREFIX)/bin/hybridmem
-	install -Dm644 config/default.json $(DESTDIR)$(PREFIX)/share/hybridmem/default.json
-	install -Dm644 config/schema.json $(DESTDIR)$(PREFIX)/share/hybridmem/schema.json
+	install -d $(DESTDIR)$(PREFIX)/share/hybridmem
+	install -m644 config/*.json $(DESTDIR)$(PREFIX)/share/hybridmem
 	install -Dm644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/hybridmem/LICENSE
 
 uninstall:

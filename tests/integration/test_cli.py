@@ -418,6 +418,19 @@ MATCHES = [
 ]
 
 
+@pytest.mark.parametrize("name", ["comfyui", "llama", "strict"])
+def test_shipped_policies_obey_the_schema_and_are_explained(name):
+    policy = json.loads((ROOT / f"config/{name}.json").read_text())
+    assert policy.pop("$schema") == "schema.json"
+    assert policy
+    for key, value in policy.items():
+        assert valid(value, SCHEMA["properties"][key]), key
+        assert value != SCHEMA["properties"][key]["default"], "says nothing"
+    for rule in policy.get("rules", []):
+        assert rule["note"]
+    assert f"| `{name}.json` |" in (ROOT / "README.md").read_text()
+
+
 @pytest.mark.parametrize(
     "key, values",
     [

@@ -14,8 +14,8 @@ PLAIN = {k: v for k, v in os.environ.items()
 FILES = {
     "lib/libhybridmem.so": 0o755,
     "bin/hybridmem": 0o755,
-    "share/hybridmem/default.json": 0o644,
-    "share/hybridmem/schema.json": 0o644,
+    **{f"share/hybridmem/{name}.json": 0o644
+       for name in ("schema", "default", "comfyui", "llama", "strict")},
     "share/doc/hybridmem/LICENSE": 0o644,
 }
 
@@ -61,13 +61,15 @@ def test_installed_command_preloads_the_installed_library(installed):
     assert library in done.stdout.replace("/../lib", ""), "named in LD_PRELOAD, but not loaded"
 
 
-def test_installed_default_policy_is_accepted_and_valid_json(installed):
+@pytest.mark.parametrize("name", ["default", "comfyui", "llama", "strict"])
+def test_installed_policies_are_accepted_and_valid_json(installed, name):
     prefix = installed / "opt/hm"
-    policy = prefix / "share/hybridmem/default.json"
+    policy = prefix / f"share/hybridmem/{name}.json"
     assert json.loads(policy.read_text())
     assert json.loads((prefix / "share/hybridmem/schema.json").read_text())
-    done = subprocess.run([prefix / "bin/hybridmem", "check", policy], env=PLAIN, timeout=60)
-    assert done.returncode == 0
+    done = subprocess.run([prefix / "bin/hybridmem", "check", policy], env=PLAIN, timeout=60,
+                          stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_version_is_the_makefiles(installed):
