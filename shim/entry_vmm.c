@@ -4,6 +4,7 @@
 #include "shim/core.h"
 #include "shim/hooks.h"
 #include "shim/init.h"
+#include "shim/uploads.h"
 #include "shim/vmm.h"
 
 /* What only VRAM has. Memory that another process may map is as good in a NUMA node: the handle
@@ -55,7 +56,15 @@ PASS(cuMemMap,
      (CUdeviceptr ptr, size_t size, size_t offset, CUmemGenericAllocationHandle handle,
       unsigned long long flags),
      (ptr, size, offset, handle, flags), vmm_map)
-PASS(cuMemUnmap, (CUdeviceptr ptr, size_t size), (ptr, size), vmm_unmap)
+
+static CUresult unmap(CUdeviceptr address, size_t size)
+{
+    CUresult r = vmm_unmap(address, size);
+    if (r == CUDA_SUCCESS)
+        uploads_range_unmapped(address, size);
+    return r;
+}
+PASS(cuMemUnmap, (CUdeviceptr ptr, size_t size), (ptr, size), unmap)
 
 /* "The handle is guaranteed to be the same handle value used to map the memory"
  * (cuMemRetainAllocationHandle). An import that has a value of its own is the driver's alone. */
@@ -91,14 +100,19 @@ CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *prop,
 
 /* "Users cannot specify CU_MEM_LOCATION_TYPE_HOST_NUMA accessibility for allocations created on
  * with other location types" (cuMemSetAccess). */
-CUresult cuMemSetAccess(CUdeviceptr ptr, size_t size, const CUmemAccessDesc *desc, size_t count)
+static CUresult set_access(CUdeviceptr address, size_t size, const CUmemAccessDesc *desc,
+                           size_t count)
 {
     int ordinal;
 
-    if (!shim_acts() || !desc || !vmm_range_is_redirected(ptr, size, &ordinal))
-        return driver.cuMemSetAccess(ptr, size, desc, count);
-    for (size_t i = 0; i < count; i++)
-        if (desc[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE)
-            return CUDA_ERROR_INVALID_VALUE;
-    return driver.cuMemSetAccess(ptr, size, desc, count);
+    if (desc && vmm_range_is_redirected(address, size, &ordinal))
+        for (size_t i = 0; i < count; i++)
+            if (desc[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE)
+                return CUDA_ERROR_INVALID_VALUE;
+    CUresult r = driver.cuMemSetAccess(address, size, desc, count);
+    if (r == CUDA_SUCCESS)
+        uploads_range_usable(address, size);
+    return r;
 }
+PASS(cuMemSetAccess, (CUdeviceptr ptr, size_t size, const CUmemAccessDesc *desc, size_t count),
+     (ptr, size, desc, count), set_access)

@@ -5,6 +5,7 @@
 #include "shim/hooks.h"
 #include "shim/init.h"
 #include "shim/log.h"
+#include "shim/vmm.h"
 
 #include <stdatomic.h>
 
@@ -58,12 +59,15 @@ static void take_upload(CUdeviceptr dst, uint64_t src, uint64_t bytes)
 {
     struct seat *s = current_seat();
     struct arena_block block;
+    int ordinal;
 
     if (!s)
         return;
     pol_phase_upload(&s->phase, dst, bytes);
     if (wants_models())
-        attribution_upload(&s->load, s->device, src, bytes, core_is_ours(dst, &block));
+        attribution_upload(&s->load, s->device, src, bytes,
+                           core_is_ours(dst, &block) ||
+                               vmm_range_is_redirected(dst, bytes, &ordinal));
 }
 
 static void take_write(CUdeviceptr dst, uint64_t bytes)
@@ -102,8 +106,9 @@ static bool is_host_memory(CUdeviceptr address)
 {
     struct arena_block block;
     unsigned type = 0;
+    int ordinal;
 
-    if (core_is_ours(address, &block))
+    if (core_is_ours(address, &block) || vmm_range_is_redirected(address, 1, &ordinal))
         return false;
     return driver.cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address) !=
                CUDA_SUCCESS ||
@@ -154,4 +159,20 @@ void uploads_block_allocated(struct device *device, uint64_t address, uint64_t b
 void uploads_block_freed(struct device *device, uint64_t address, uint64_t bytes)
 {
     pol_phase_free(&seat_of(device)->phase, address, bytes);
+}
+
+void uploads_range_usable(CUdeviceptr address, uint64_t bytes)
+{
+    struct seat *s = current_seat();
+
+    if (s)
+        pol_phase_alloc(&s->phase, address, bytes);
+}
+
+void uploads_range_unmapped(CUdeviceptr address, uint64_t bytes)
+{
+    struct seat *s = current_seat();
+
+    if (s)
+        pol_phase_free(&s->phase, address, bytes);
 }

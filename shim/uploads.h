@@ -43,6 +43,11 @@ static inline void uploads_freed(struct device *device, uint64_t address, uint64
         uploads_block_freed(device, address, bytes);
 }
 
+/* The same where addresses and memory come apart: access was given to a range, and it was unmapped.
+ */
+void uploads_range_usable(CUdeviceptr address, uint64_t bytes);
+void uploads_range_unmapped(CUdeviceptr address, uint64_t bytes);
+
 /* A context has ended, and blocks with it: what was known of any block is forgotten. */
 void uploads_forget_blocks(void);
 

@@ -8,6 +8,7 @@
  *      staged                            through a pinned buffer: the source is no file
  *      reloaded                          all is freed and loaded once more
  *      ordered                           stream-ordered allocation
+ *      mapped                            addresses are reserved, physical memory is mapped there
  *      sets moves                        working memory is first set, or copied to, then uploaded
  * to
  */
@@ -102,12 +103,50 @@ static void upload(CUdeviceptr to, const void *from, size_t bytes)
     }
 }
 
+#define SEGMENT (2u << 20)
+
+static size_t in_segments(size_t bytes)
+{
+    return (bytes + SEGMENT - 1) / SEGMENT * SEGMENT;
+}
+
+static CUresult map_segments(CUdeviceptr *address, size_t bytes)
+{
+    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
+    CUmemAccessDesc access = {prop.location, CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+    CUmemGenericAllocationHandle handle;
+    CUresult r = cuMemCreate(&handle, in_segments(bytes), &prop, 0);
+
+    if (r != CUDA_SUCCESS)
+        return r;
+    MUST(cuMemAddressReserve(address, in_segments(bytes), 0, 0, 0));
+    MUST(cuMemMap(*address, in_segments(bytes), 0, handle, 0));
+    MUST(cuMemRelease(handle));
+    return cuMemSetAccess(*address, in_segments(bytes), &access, 1);
+}
+
+static CUresult allocate(CUdeviceptr *address, size_t bytes)
+{
+    if (is_way("mapped"))
+        return map_segments(address, bytes);
+    return is_way("ordered") ? cuMemAllocAsync(address, bytes, NULL) : cuMemAlloc(address, bytes);
+}
+
+static void release(CUdeviceptr address, size_t bytes)
+{
+    if (is_way("mapped")) {
+        MUST(cuMemUnmap(address, in_segments(bytes)));
+        MUST(cuMemAddressFree(address, in_segments(bytes)));
+    } else {
+        MUST(cuMemFree(address));
+    }
+}
+
 static bool load(void)
 {
     for (unsigned int i = 0; i < count; i++) {
-        CUresult r = is_way("ordered")
-                         ? cuMemAllocAsync(&tensors[i].address, tensors[i].bytes, NULL)
-                         : cuMemAlloc(&tensors[i].address, tensors[i].bytes);
+        CUresult r = allocate(&tensors[i].address, tensors[i].bytes);
 
         if (r != CUDA_SUCCESS) {
             printf("tensor %u of %u: %s\n", i, count, host_name(r));
@@ -121,7 +160,7 @@ static bool load(void)
 static void unload(void)
 {
     for (unsigned int i = 0; i < count; i++)
-        MUST(cuMemFree(tensors[i].address));
+        release(tensors[i].address, tensors[i].bytes);
 }
 
 /* A tensor is copied into working memory by a kernel, and added to there; both are read back. */
@@ -130,7 +169,7 @@ static void work(unsigned int blocks, void *buffer)
     CUdeviceptr block[BLOCKS];
 
     for (unsigned int i = 0; i < blocks; i++) {
-        MUST(cuMemAlloc(&block[i], WORK_SIZE));
+        MUST(allocate(&block[i], WORK_SIZE));
         if (is_way("sets"))
             MUST(cuMemsetD8(block[i], 1, WORK_SIZE));
         if (is_way("moves"))
@@ -153,7 +192,7 @@ static void work(unsigned int blocks, void *buffer)
         REQUIRE(memcmp(buffer, tensors[i].data, tensors[i].bytes) == 0);
     }
     for (unsigned int i = 0; i < blocks; i++)
-        MUST(cuMemFree(block[i]));
+        release(block[i], WORK_SIZE);
 }
 
 static const unsigned char *map(const char *path, size_t *size)

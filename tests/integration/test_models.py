@@ -87,7 +87,7 @@ def plan_lines(done):
 
 
 @pytest.mark.parametrize(
-    "way", ["htod", "async", "unified", "2d", "3d", "batch", "chunks", "reloaded", "ordered"]
+    "way", ["htod", "async", "unified", "2d", "3d", "batch", "chunks", "reloaded", "ordered", "mapped"]
 )
 def test_every_way_to_upload(run, unet, way):
     done = loaded(run, unet, way=way)
@@ -110,7 +110,7 @@ def test_a_staging_buffer_tells_nothing(run, unet):
     assert plan_lines(done) == []
 
 
-@pytest.mark.parametrize("way", ["htod", "chunks", "reloaded"])
+@pytest.mark.parametrize("way", ["htod", "chunks", "reloaded", "mapped"])
 def test_the_plan_is_what_happens(run, big_unet, way):
     """Every byte of every tensor lies where `hybridmem plan` places it: the host allocates a block
     for each tensor, in the order of the file, and the card holds nothing else to speak of."""
@@ -177,7 +177,7 @@ def overflown(run, unet, way="htod", work=8, env=None):
 
 
 @pytest.mark.parametrize(
-    "way", ["htod", "async", "unified", "2d", "3d", "batch", "chunks", "reloaded", "ordered", "staged"]
+    "way", ["htod", "async", "unified", "2d", "3d", "batch", "chunks", "reloaded", "ordered", "mapped", "staged"]
 )
 def test_working_memory_keeps_the_card(run, unet, way):
     """However weights are uploaded: blocks that are not are soon taken for working memory."""

@@ -121,14 +121,18 @@ def test_worked_example_adds_up():
 
 def test_statistics_are_those_of_a_run(tmp_path):
     stats = tmp_path / "stats.json"
+    model = gguf_file(tmp_path / "m.gguf", [("w", "F32", (1024, 1024))], {"general.architecture": "flux"})
     env = {**PLAIN, "LD_LIBRARY_PATH": f"{ROOT / BUILD}/sim", "LD_PRELOAD": f"{ROOT / BUILD}/libhybridmem.so",
            "SIMCUDA_VRAM": "1GiB", "HYBRIDMEM_STATS_FILE": str(stats)}
-    subprocess.run([ROOT / BUILD / "hosts/host_direct_overflow", "4", "16MiB"], env=env, check=True, timeout=60,
-                   stdout=subprocess.DEVNULL)
+    tensor = f"{model.stat().st_size - (4 << 20)}:{4 << 20}"
+    subprocess.run([ROOT / BUILD / "hosts/host_direct_model", "htod", "1", model, tensor], env=env, check=True,
+                   timeout=60, stdout=subprocess.DEVNULL)
     written = json.loads(stats.read_text())
-    documented = set(re.findall(r"`(?:devices\[\]\.)?(\w+)`", README[README.index("## Statistics"):
-                                                                     README.index("## What is intercepted")]))
+    text = README[README.index("## Statistics"):README.index("## What is intercepted")]
+    documented = set(re.findall(r"`(?:devices\[\]\.)?(\w+)`", text))
     for field in [*written, *written["devices"][0]]:
-        assert field == "devices" or field in documented, field
+        assert field in ("devices", "models") or field in documented, field
     for field in documented - {"summary", "stats_file", "version"}:
         assert field in written["devices"][0] or field in written, field
+    assert set(re.findall(r"`models\[\]\.(\w+)`", text)) == set(written["models"][0])
+
