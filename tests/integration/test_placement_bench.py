@@ -30,8 +30,7 @@ def seconds(result):
 @pytest.fixture
 def tiny(tmp_path):
     trace = traces.tiny()
-    path = tmp_path / "tiny.trace"
-    path.write_text(trace.text())
+    path = trace.write(tmp_path)
     best = optimum.optimum(trace.text(), COST, trace.card, trace.card // 2)
     return path, best
 

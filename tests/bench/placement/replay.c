@@ -6,7 +6,8 @@
  *
  *   allocator malloc|async     cuMemAlloc, or cuMemAllocAsync from a pool that keeps what it has
  *   alloc BLOCK BYTES          free BLOCK
- *   upload BLOCK OFFSET BYTES  from pageable memory, and waited for
+ *   model DATA FILE            maps a model file, whose data begin there
+ *   upload BLOCK OFFSET BYTES AT   from that mapping, AT bytes into its data; waited for
  *   set BLOCK                  all of it, to zero
  *   move OUT:MOVED IN:MOVED…   a kernel that writes one block (or "-") and reads up to three, and
  *                              moves so many bytes of each
@@ -15,28 +16,30 @@
  *   repeat N … end             what is between, N times
  *
  * Meant for the simulated driver with SIMCUDA_COST and SIMCUDA_CONTENT, where a model of any size
- * takes next to no memory: the first word of each upload is its own, and is verified when its block
- * is freed or the trace ends.
+ * takes next to no memory: of a model file only the first word of each tensor is there. It is
+ * verified when its block is freed or the trace ends.
  */
 #define HOST_DIRECT
 #include "host.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#define SOURCE_BYTES   ((size_t)1 << 40) /* address space: what is uploaded, one after the other */
 #define MOVE_RANGES    4
 #define POOL_THRESHOLD 4 /* CU_MEMPOOL_ATTR_RELEASE_THRESHOLD */
 
 static const char move_ptx[] = ".version 6.4\n.target sm_50\n.address_size 64\n"
                                ".visible .entry move(.param .u64 to)\n{\nret;\n}\n";
 
-enum kind { ALLOC, FREE, UPLOAD, SET, MOVE, SYNC, PHASE, REPEAT, END };
+enum kind { ALLOC, FREE, UPLOAD, SET, MOVE, SYNC, MODEL, PHASE, REPEAT, END };
 struct step {
     enum kind kind;
     long block[MOVE_RANGES]; /* -1: none */
     uint64_t bytes[MOVE_RANGES];
-    uint64_t offset;
-    char name[24];
+    uint64_t offset, at;
+    char name[256];
 };
 struct block {
     CUdeviceptr address;
@@ -51,8 +54,9 @@ static struct {
     long block_count;
     bool async;
     CUfunction move;
-    char *source;
-    uint64_t uploaded, stamps;
+    const char *model; /* the newest mapping */
+    size_t model_bytes;
+    uint64_t model_data, uploads;
     CUevent begun, ended;
     const char *phase;
 } replay;
@@ -101,7 +105,8 @@ static void read_step(struct step *step, const char *text)
         step->kind = ALLOC;
     else if (sscanf(text, "free %ld", step->block) == 1)
         step->kind = FREE;
-    else if (sscanf(text, "upload %ld %lu %lu", step->block, &step->offset, step->bytes) == 3)
+    else if (sscanf(text, "upload %ld %lu %lu %lu", step->block, &step->offset, step->bytes,
+                    &step->at) == 4)
         step->kind = UPLOAD;
     else if (sscanf(text, "set %ld", step->block) == 1)
         step->kind = SET;
@@ -109,7 +114,9 @@ static void read_step(struct step *step, const char *text)
         step->kind = MOVE;
     else if (!strncmp(text, "sync", 4))
         step->kind = SYNC;
-    else if (sscanf(text, "phase %23s", name) == 1)
+    else if (sscanf(text, "model %lu %255s", &step->at, name) == 2)
+        step->kind = MODEL;
+    else if (sscanf(text, "phase %255s", name) == 1)
         step->kind = PHASE;
     else if (sscanf(text, "repeat %lu", step->bytes) == 1)
         step->kind = REPEAT;
@@ -126,7 +133,7 @@ static void read_step(struct step *step, const char *text)
 static void read_trace(const char *path)
 {
     FILE *file = fopen(path, "r");
-    char text[256], allocator[8];
+    char text[512], allocator[8];
 
     if (!file)
         refuse(path);
@@ -197,15 +204,30 @@ static void play_free(const struct step *step)
 static void play_upload(const struct step *step)
 {
     struct block *block = live(step->block[0]);
-    char *from = replay.source + replay.uploaded;
+    uint64_t from = replay.model_data + step->at;
 
     REQUIRE(step->offset + step->bytes[0] <= block->bytes);
-    block->stamp = ++replay.stamps * 0x9e3779b97f4a7c15u;
+    REQUIRE(from + step->bytes[0] <= replay.model_bytes);
+    memcpy(&block->stamp, replay.model + from, sizeof(block->stamp));
+    REQUIRE(block->stamp);
     block->offset = step->offset;
-    memcpy(from, &block->stamp, sizeof(block->stamp));
-    MUST(cuMemcpyHtoD(block->address + step->offset, from, step->bytes[0]));
-    replay.uploaded += (step->bytes[0] + 63) & ~(uint64_t)63;
-    REQUIRE(replay.uploaded < SOURCE_BYTES / 2);
+    MUST(cuMemcpyHtoD(block->address + step->offset, replay.model + from, step->bytes[0]));
+    replay.uploads++;
+}
+
+static void play_model(const struct step *step)
+{
+    int fd = open(step->name, O_RDONLY | O_CLOEXEC);
+    struct stat file;
+
+    if (replay.model)
+        munmap((void *)(uintptr_t)replay.model, replay.model_bytes);
+    REQUIRE(fd >= 0 && fstat(fd, &file) == 0);
+    replay.model_bytes = (size_t)file.st_size;
+    replay.model_data = step->at;
+    replay.model = mmap(NULL, replay.model_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    REQUIRE(replay.model != MAP_FAILED);
+    close(fd);
 }
 
 static void play_move(const struct step *step)
@@ -258,6 +280,9 @@ static void play_step(const struct step *step)
         break;
     case SYNC:
         MUST(cuCtxSynchronize());
+        break;
+    case MODEL:
+        play_model(step);
         break;
     case PHASE:
         play_phase(step->name);
@@ -312,9 +337,6 @@ int main(int argc, char **argv)
     MUST(cuEventCreate(&replay.begun, 0));
     MUST(cuEventCreate(&replay.ended, 0));
     MUST(cuEventRecord(replay.begun, NULL));
-    replay.source = mmap(NULL, SOURCE_BYTES, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    REQUIRE(replay.source != MAP_FAILED);
     if (replay.async)
         keep_what_is_freed();
     play();
@@ -323,7 +345,7 @@ int main(int argc, char **argv)
             MUST(cuMemFree(replay.blocks[i].address));
     MUST(cuModuleUnload(module));
     host_close();
-    printf("verified %lu uploads\n", replay.stamps);
+    printf("verified %lu uploads\n", replay.uploads);
     free(replay.steps);
     free(replay.blocks);
     return 0;

@@ -15,14 +15,20 @@ Llama 3.1 8B    32 layers, 4096 and 14336 wide, 8 key-value heads of 128, vocabu
 ComfyUI loads a model whole when the card reports room, each tensor on its own and from pageable
 memory; ComfyUI-GGUF turns a weight into half precision just before its multiplication and drops it
 after it. PyTorch's cudaMallocAsync backend asks for each tensor; its native allocator's rules are in
-class Native, with the constants of c10/cuda/CUDACachingAllocator.cpp.
+class Native, with the constants of c10/cuda/CUDACachingAllocator.cpp. Uploads come from mappings of
+model files, which are written with all headers and no data but the first word of each tensor.
 """
+import os
+import struct
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "integration"))
+from model_files import GGML, gguf_file  # noqa: E402
 
 MIB = 1 << 20
 GIB = 1 << 30
 HALF = 2  # bytes of a number in half precision
-Q8_0 = 34 / 32
-Q4_K = 144 / 256
 
 
 def up(value, unit):
@@ -37,6 +43,7 @@ class Trace:
         self.lines = [f"# {about}", "# written from public source, not recorded", f"allocator {'async' if allocator == 'async' else 'malloc'}"]
         self.blocks = 0
         self.free_numbers = []
+        self.files = {}
         self.memory = Async(self) if allocator == "async" else Native(self)
 
     def alloc(self, size):
@@ -58,9 +65,11 @@ class Trace:
     def tensor(self, size):
         return self.memory.tensor(up(size, 512))
 
-    def load(self, size):
+    def load(self, file, name, kind, *shape):
+        """A tensor of a model file, onto the card."""
+        at, size = file.add(name, kind, shape)
         tensor = self.tensor(size)
-        self.lines.append(f"upload {tensor.block} {tensor.offset} {tensor.size}")
+        self.lines.append(f"upload {tensor.block} {tensor.offset} {size} {at}")
         return tensor
 
     def drop(self, *tensors):
@@ -79,8 +88,47 @@ class Trace:
         self.move(out, *ins)
         return out
 
+    def file(self, name, **metadata):
+        self.files[name] = ModelFile(name, metadata)
+        self.lines.append(f"model {name}")
+        return self.files[name]
+
     def text(self):
         return "\n".join(self.lines) + "\n"
+
+    def write(self, folder):
+        """The trace and its model files; returns the trace's path."""
+        text = self.text()
+        for file in self.files.values():
+            path, data = file.write(folder)
+            text = text.replace(f"model {file.name}\n", f"model {data} {path}\n")
+        path = folder / f"{self.name}.trace"
+        path.write_text(text)
+        return path
+
+
+class ModelFile:
+    def __init__(self, name, metadata):
+        self.name, self.metadata, self.tensors, self.at, self.starts = name, metadata, [], 0, []
+
+    def add(self, name, kind, shape):
+        """Returns where it begins in the data, and its bytes."""
+        _, elements, size = GGML[kind]
+        for n in shape:
+            size *= n
+        at, size = self.at, size // elements
+        self.tensors.append((name, kind, shape))
+        self.starts.append(at)
+        self.at += up(size, 32)
+        return at, size
+
+    def write(self, folder):
+        path = gguf_file(folder / self.name, self.tensors, self.metadata)
+        data = path.stat().st_size - self.at
+        with open(path, "r+b") as file:
+            for number, at in enumerate(self.starts, 1):
+                os.pwrite(file.fileno(), struct.pack("<Q", number * 0x9E3779B97F4A7C15 & (1 << 64) - 1), data + at)
+        return path, data
 
 
 class Tensor:
@@ -166,12 +214,12 @@ class Native:
 
 
 class Linear:
-    """A weight matrix; with `plain` it is turned into half precision before its multiplication."""
+    """A weight matrix; a quantised one is turned into half precision before its multiplication."""
 
-    def __init__(self, trace, inputs, outputs, width=HALF, plain=True):
+    def __init__(self, trace, file, name, kind, inputs, outputs):
         self.trace, self.inputs, self.outputs = trace, inputs, outputs
-        self.is_used_as_is = width == HALF or not plain
-        self.weight = trace.load(inputs * outputs * width)
+        self.is_used_as_is = kind in ("F16", "I8")  # LLM.int8() multiplies as it is
+        self.weight = trace.load(file, name, kind, inputs, outputs)
 
     def __call__(self, rows, x):
         trace = self.trace
@@ -186,13 +234,14 @@ class Linear:
 class Model:
     """What can be unloaded again."""
 
-    def __init__(self, trace):
-        self.trace = trace
+    def __init__(self, trace, file, kind="F16", **metadata):
+        self.trace, self.kind = trace, kind
+        self.file = trace.file(file, **metadata)
         self.linears = []
         self.others = []
 
-    def linear(self, inputs, outputs, width=HALF, plain=True):
-        linear = Linear(self.trace, inputs, outputs, width, plain)
+    def linear(self, name, inputs, outputs):
+        linear = Linear(self.trace, self.file, name + ".weight", self.kind, inputs, outputs)
         self.linears.append(linear)
         return linear
 
@@ -219,13 +268,19 @@ class Model:
 class Flux(Model):
     WIDTH, IMAGE, TEXT = 3072, 4096, 512  # 1024 x 1024 pixels
 
-    def __init__(self, trace, bytes_a_number, double=19, single=38):
-        super().__init__(trace)
-        w = self.WIDTH
-        self.double = [[[self.linear(w, out, bytes_a_number) for out in (6 * w, 3 * w, w, 4 * w)] +
-                        [self.linear(4 * w, w, bytes_a_number)] for _ in range(2)] for _ in range(double)]
-        self.single = [[self.linear(w, 3 * w, bytes_a_number), self.linear(w, 7 * w, bytes_a_number),
-                        self.linear(5 * w, w, bytes_a_number)] for _ in range(single)]
+    def __init__(self, trace, kind, double=19, single=38):
+        super().__init__(trace, f"flux1-dev-{kind}.gguf", kind, **{"general.architecture": "flux"})
+        w, self.double, self.single = self.WIDTH, [], []
+        for i in range(double):
+            self.double.append([[self.linear(f"double_blocks.{i}.{side}_{name}", inputs, outputs)
+                                 for name, inputs, outputs in (
+                                     ("mod.lin", w, 6 * w), ("attn.qkv", w, 3 * w), ("attn.proj", w, w),
+                                     ("mlp.0", w, 4 * w), ("mlp.2", 4 * w, w))]
+                                for side in ("img", "txt")])
+        for i in range(single):
+            self.single.append([self.linear(f"single_blocks.{i}.{name}", inputs, outputs)
+                                for name, inputs, outputs in (("modulation.lin", w, 3 * w), ("linear1", w, 7 * w),
+                                                              ("linear2", 5 * w, w))])
 
     def half_block(self, rows, x, layers):
         modulation, qkv, project, rise, fall = layers
@@ -267,11 +322,12 @@ class Flux(Model):
 
 class T5(Model):
     def __init__(self, trace, layers=24):
-        super().__init__(trace)
-        self.others = [trace.load(32128 * 4096 * HALF)]
-        self.layers = [([self.linear(4096, 4096) for _ in range(4)],
-                        self.linear(4096, 10240), self.linear(4096, 10240), self.linear(10240, 4096))
-                       for _ in range(layers)]
+        super().__init__(trace, "t5-xxl-f16.gguf", **{"general.architecture": "t5encoder"})
+        self.others = [trace.load(self.file, "token_embd.weight", "F16", 4096, 32128)]
+        self.layers = [([self.linear(f"enc.blk.{i}.attn_{name}", 4096, 4096) for name in "qkvo"],
+                        self.linear(f"enc.blk.{i}.ffn_gate", 4096, 10240),
+                        self.linear(f"enc.blk.{i}.ffn_up", 4096, 10240),
+                        self.linear(f"enc.blk.{i}.ffn_down", 10240, 4096)) for i in range(layers)]
 
     def encode(self, rows=512):
         trace = self.trace
@@ -294,12 +350,16 @@ class T5(Model):
 class Sdxl(Model):
     """Without its convolutions: a tenth of the weights."""
 
-    def __init__(self, trace, blocks=70):
-        super().__init__(trace)
-        w = 1280
-        self.blocks = [([self.linear(w, w) for _ in range(4)],
-                        [self.linear(w, w), self.linear(2048, w), self.linear(2048, w), self.linear(w, w)],
-                        self.linear(w, 8 * w), self.linear(4 * w, w)) for _ in range(blocks)]
+    def __init__(self, trace, name, blocks=70):
+        super().__init__(trace, f"sdxl-{name}.gguf", **{"general.architecture": "sdxl"})
+        w, self.blocks = 1280, []
+        for i in range(blocks):
+            at = f"transformer_blocks.{i}"
+            self.blocks.append(([self.linear(f"{at}.attn1.to_{name}", w, w) for name in "qkvo"],
+                                [self.linear(f"{at}.attn2.to_{name}", 2048 if name in "kv" else w, w)
+                                 for name in "qkvo"],
+                                self.linear(f"{at}.ff.net.0.proj", w, 8 * w),
+                                self.linear(f"{at}.ff.net.2", 4 * w, w)))
 
     def step(self, rows=2 * 1024):
         trace = self.trace
@@ -325,9 +385,9 @@ class Vae(Model):
     STAGES = ((128, 512), (256, 512), (512, 256), (1024, 128))  # pixels a side, channels
 
     def __init__(self, trace):
-        super().__init__(trace)
-        self.stages = [(side, channels, [self.linear(9 * channels, channels) for _ in range(6)])
-                       for side, channels in self.STAGES]
+        super().__init__(trace, "vae.gguf")
+        self.stages = [(side, channels, [self.linear(f"decoder.up.{side}.{i}.conv", 9 * channels, channels)
+                                         for i in range(6)]) for side, channels in self.STAGES]
 
     def decode(self):
         trace = self.trace
@@ -348,16 +408,13 @@ class Llama(Model):
     KV = 2 * 8 * 128 * HALF  # bytes of one token in one layer
 
     def __init__(self, trace, layers=32, context=8192):
-        super().__init__(trace)
+        super().__init__(trace, "llama-3.1-8b.gguf", "I8", **{"general.architecture": "llama"})
         self.context = context
-        self.others = [trace.load(128256 * 4096 * HALF)]
-        self.layers = [(self.int8(4096, 6144), self.int8(4096, 4096),
-                        self.int8(4096, 28672), self.int8(14336, 4096))
-                       for _ in range(layers)]
-        self.head = self.int8(4096, 128256)
-
-    def int8(self, inputs, outputs):
-        return self.linear(inputs, outputs, 1, plain=False)
+        self.others = [trace.load(self.file, "token_embd.weight", "F16", 4096, 128256)]
+        self.layers = [(self.linear(f"blk.{i}.attn_qkv", 4096, 6144), self.linear(f"blk.{i}.attn_output", 4096, 4096),
+                        self.linear(f"blk.{i}.ffn_up", 4096, 28672), self.linear(f"blk.{i}.ffn_down", 14336, 4096))
+                       for i in range(layers)]
+        self.head = self.linear("output", 4096, 128256)
 
     def start(self):
         self.cache = [self.trace.tensor(self.context * self.KV) for _ in self.layers]
@@ -393,10 +450,10 @@ def repeat(trace, count, body):
     trace.say("end")
 
 
-def diffusion(allocator="async", bytes_a_number=Q8_0, name="diffusion", about="Q8_0, 12.6 GB"):
+def diffusion(allocator="async", kind="Q8_0", name="diffusion", about="Q8_0, 12.6 GB"):
     trace = Trace(name, f"ComfyUI-GGUF: FLUX.1-dev {about}, 20 steps, allocator {allocator}", allocator)
     trace.say("phase load")
-    model = Flux(trace, bytes_a_number)
+    model = Flux(trace, kind)
     trace.say("phase sample")
     repeat(trace, 20, model.step)
     return trace
@@ -422,7 +479,7 @@ def pipeline():
         context = text.encode()
         text.unload()
         trace.say(f"phase sample-{turn}")
-        unet = Flux(trace, Q4_K)
+        unet = Flux(trace, "Q4_K")
         repeat(trace, 20, unet.step)
         unet.unload()
         trace.say(f"phase decode-{turn}")
@@ -441,7 +498,7 @@ def models():
         trace.say(f"phase load-{turn}")
         if len(loaded) == 2:
             loaded.pop(0).unload()
-        loaded.append(Sdxl(trace))
+        loaded.append(Sdxl(trace, turn))
         trace.say(f"phase sample-{turn}")
         repeat(trace, 20, loaded[-1].step)
     return trace
@@ -451,7 +508,7 @@ def tiny():
     """For the tests: a model that overflows a small card in a second."""
     trace = Trace("tiny", "FLUX.1-dev Q8_0 cut to two blocks, 3 steps", card=768 * MIB, held=0, ram=2 * GIB)
     trace.say("phase load")
-    model = Flux(trace, Q8_0, double=1, single=1)
+    model = Flux(trace, "Q8_0", double=1, single=1)
     trace.say("phase sample")
     repeat(trace, 3, model.step)
     return trace
@@ -460,7 +517,7 @@ def tiny():
 TRACES = {
     "diffusion": diffusion,
     "diffusion-native": lambda: diffusion("native", name="diffusion-native"),
-    "diffusion-fits": lambda: diffusion("async", Q4_K, "diffusion-fits", "Q4_K, 6.7 GB"),
+    "diffusion-fits": lambda: diffusion("async", "Q4_K", "diffusion-fits", "Q4_K, 6.7 GB"),
     "llm": llm,
     "pipeline": pipeline,
     "models": models,
