@@ -198,7 +198,7 @@ $(BUILD)/bench/placement_replay: tests/bench/placement/replay.c $(SIM_LIBS) | de
 	$(call run,LD)$(CC) $(HOST_CFLAGS) $(DEPGEN) -o $@ $< $(ALL_LDFLAGS) -L$(BUILD)/sim -lcuda
 hosts: $(BUILD)/bench/placement_replay
 
-bench-placement: all
+bench-placement: deps-check all
 	@$(PYTHON) tests/bench/placement/run --build $(BUILD)
 
 bench: all $(BUILD)/bench/bench_calls

@@ -8,7 +8,7 @@ import subprocess
 from conftest import ROOT
 
 # name -> (number, elements of a block, bytes of a block)
-GGML = {"F32": (0, 1, 4), "F16": (1, 1, 2), "Q8_0": (8, 32, 34), "Q4_K": (12, 256, 144), "I8": (24, 1, 1)}
+GGML = {"F32": (0, 1, 4), "F16": (1, 1, 2), "Q8_0": (8, 32, 34), "Q4_K": (12, 256, 144), "Q6_K": (14, 256, 210), "I8": (24, 1, 1)}
 SAFETENSORS = {"U8": 1, "BF16": 2, "F32": 4}
 
 

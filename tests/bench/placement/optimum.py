@@ -2,8 +2,8 @@
 model (tests/sim/cuda/cost.c). Knows nothing of the library: reads the trace's text alone.
 
 A placement says for each block where it lies while it lives; what lies in VRAM at a moment must fit
-the card. `bound` is proven: it lets a block lie partly in VRAM and partly in host memory, which no
-placement by blocks can beat. Which bytes of which intervals of time share a capacity for the most
+the card. `bound` is proven: it lets a block lie partly in VRAM and partly in host memory, its traffic
+spread evenly over its bytes, which no placement by blocks can beat. Which bytes of which intervals of time share a capacity for the most
 gain is a linear program whose rows are consecutive ones, and so a flow of least cost: the flow is
 the VRAM, from one moment to the next, and each block is a way around the moments of its life.
 Steps that repeat are counted once, with N times the gain: as they are all alike, the mean of their

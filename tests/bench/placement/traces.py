@@ -6,7 +6,7 @@ large, for how long, how many bytes of each are read and written how often) and 
 arithmetic takes no time, a kernel reads its inputs and writes its output once.
 
 FLUX.1-dev      19 double and 38 single blocks, 24 heads of 128 (its config.json); with Q8_0 a weight
-                takes 34 bytes for 32 numbers, with Q4_K 144 for 256 (the GGUF format)
+                takes 34 bytes for 32 numbers, with Q4_K 144 for 256, with Q6_K 210 (the GGUF format)
 T5-XXL encoder  24 layers, 64 heads of 64, 4096 and 10240 wide, gated (config.json of t5-v1_1-xxl)
 SDXL UNet       70 transformer blocks, nearly all 1280 wide, context 2048 (its config.json)
 VAE decoder     128 to 512 channels, 128x128 to 1024x1024 (AutoencoderKL's config.json)
@@ -153,6 +153,20 @@ class Async:
         pass
 
 
+class Whole:
+    """One block that holds all that is asked for (ggml's buffers)."""
+
+    def __init__(self, trace):
+        self.trace, self.used, self.line = trace, 0, len(trace.lines)
+        self.block = trace.alloc(0)
+
+    def tensor(self, size):
+        tensor = Tensor(self.block, self.used, size)
+        self.used += size
+        self.trace.lines[self.line] = f"alloc {self.block} {self.used}"
+        return tensor
+
+
 class Piece:
     """Of a segment of the native allocator."""
 
@@ -214,11 +228,10 @@ class Native:
 
 
 class Linear:
-    """A weight matrix; a quantised one is turned into half precision before its multiplication."""
+    """A weight matrix; used as it is, or turned into half precision before its multiplication."""
 
-    def __init__(self, trace, file, name, kind, inputs, outputs):
-        self.trace, self.inputs, self.outputs = trace, inputs, outputs
-        self.is_used_as_is = kind in ("F16", "I8")  # LLM.int8() multiplies as it is
+    def __init__(self, trace, file, name, kind, inputs, outputs, is_used_as_is):
+        self.trace, self.inputs, self.outputs, self.is_used_as_is = trace, inputs, outputs, is_used_as_is
         self.weight = trace.load(file, name, kind, inputs, outputs)
 
     def __call__(self, rows, x):
@@ -233,6 +246,7 @@ class Linear:
 
 class Model:
     """What can be unloaded again."""
+    USES_WEIGHTS_AS_THEY_ARE = True
 
     def __init__(self, trace, file, kind="F16", **metadata):
         self.trace, self.kind = trace, kind
@@ -241,7 +255,8 @@ class Model:
         self.others = []
 
     def linear(self, name, inputs, outputs):
-        linear = Linear(self.trace, self.file, name + ".weight", self.kind, inputs, outputs)
+        linear = Linear(self.trace, self.file, name + ".weight", self.kind, inputs, outputs,
+                        self.USES_WEIGHTS_AS_THEY_ARE)
         self.linears.append(linear)
         return linear
 
@@ -266,6 +281,7 @@ class Model:
 
 
 class Flux(Model):
+    USES_WEIGHTS_AS_THEY_ARE = False
     WIDTH, IMAGE, TEXT = 3072, 4096, 512  # 1024 x 1024 pixels
 
     def __init__(self, trace, kind, double=19, single=38):
@@ -407,10 +423,10 @@ class Vae(Model):
 class Llama(Model):
     KV = 2 * 8 * 128 * HALF  # bytes of one token in one layer
 
-    def __init__(self, trace, layers=32, context=8192):
-        super().__init__(trace, "llama-3.1-8b.gguf", "I8", **{"general.architecture": "llama"})
-        self.context = context
-        self.others = [trace.load(self.file, "token_embd.weight", "F16", 4096, 128256)]
+    def __init__(self, trace, kind, layers=32, context=8192, embeds=True):
+        super().__init__(trace, f"llama-3.1-8b-{kind}.gguf", kind, **{"general.architecture": "llama"})
+        self.context, self.embeds = context, embeds
+        self.others = [trace.load(self.file, "token_embd.weight", "F16", 4096, 128256)] if embeds else []
         self.layers = [(self.linear(f"blk.{i}.attn_qkv", 4096, 6144), self.linear(f"blk.{i}.attn_output", 4096, 4096),
                         self.linear(f"blk.{i}.ffn_up", 4096, 28672), self.linear(f"blk.{i}.ffn_down", 14336, 4096))
                        for i in range(layers)]
@@ -418,13 +434,13 @@ class Llama(Model):
 
     def start(self):
         self.cache = [self.trace.tensor(self.context * self.KV) for _ in self.layers]
-        for cache in self.cache:
-            self.trace.say(f"set {cache.block}")
+        for block in sorted({cache.block for cache in self.cache}):
+            self.trace.say(f"set {block}")
         self.others += self.cache
 
     def token(self, used):
         trace = self.trace
-        x = trace.map(4096 * HALF, (self.others[0], 4096 * HALF))
+        x = trace.map(4096 * HALF, *([(self.others[0], 4096 * HALF)] if self.embeds else []))
         for (qkv, o, rise, fall), cache in zip(self.layers, self.cache):
             heads = qkv(1, x)
             attended = trace.map(4096 * HALF, heads, (cache, used * self.KV))
@@ -463,8 +479,23 @@ def llm():
     trace = Trace("llm", "Transformers: Llama 3.1 8B in 8 bits, 8192 tokens of context, 64 decoded, native "
                   "allocator", "native")
     trace.say("phase load")
-    model = Llama(trace)
+    model = Llama(trace, "I8")
     model.start()
+    trace.say("phase decode")
+    repeat(trace, 64, lambda: model.token(4096))
+    return trace
+
+
+def llama_cpp():
+    """Its weights are one allocation, and so is the cache; the embeddings stay with the CPU."""
+    trace = Trace("llama-cpp", "llama.cpp: Llama 3.1 8B in Q6_K, 8192 tokens of context, 64 decoded; one buffer "
+                  "for all weights", "malloc")
+    trace.say("phase load")
+    trace.memory = Whole(trace)
+    model = Llama(trace, "Q6_K", embeds=False)
+    trace.memory = Whole(trace)
+    model.start()
+    trace.memory = Native(trace)
     trace.say("phase decode")
     repeat(trace, 64, lambda: model.token(4096))
     return trace
@@ -519,6 +550,7 @@ TRACES = {
     "diffusion-native": lambda: diffusion("native", name="diffusion-native"),
     "diffusion-fits": lambda: diffusion("async", "Q4_K", "diffusion-fits", "Q4_K, 6.7 GB"),
     "llm": llm,
+    "llama-cpp": llama_cpp,
     "pipeline": pipeline,
     "models": models,
 }
