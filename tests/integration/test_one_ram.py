@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import BUILD, MIB, SHIM, clean_environment, sanitizer_runtimes
+from conftest import ALL_TO_HOST, BUILD, MIB, SHIM, STEADY, clean_environment, sanitizer_runtimes
 
 RAM = 512 * MIB
 BLOCK = 8 * MIB
@@ -168,6 +168,24 @@ def test_what_the_host_pins_itself_counts(tmp_path, machine):
         assert pinning.used() <= size - PAD + SLACK
         assert (without - 256 * MIB // BLOCK) - 4 <= blocks <= without - 256 * MIB // BLOCK + 1
         pinning.finish()
+
+
+def test_says_that_it_is_alone(run):
+    """Once, and only where somebody wants to know."""
+    options = {**STEADY, **ALL_TO_HOST, "HYBRIDMEM_LOG": "info"}
+    libraries = [BUILD / "hosts/libpreload_meminfo.so", SHIM]
+    host = ("host_direct_overflow", "6", "8M")
+    said = run(*host, preload=libraries, env={**options, "MACHINE_SHARES": "0"}).stderr
+    assert said.count("/dev/shm/hybridmem-") == 1 and "cannot be used" in said
+    assert "HYBRIDMEM_SYSTEM_RAM_PAD_GB" in said
+    assert "/dev/shm" not in run(*host, preload=libraries, env=options).stderr
+
+
+def test_no_file_for_who_redirects_nothing(run):
+    libraries = [BUILD / "hosts/libpreload_meminfo.so", SHIM]
+    env = {"HYBRIDMEM_LOG": "info", "MACHINE_SHARES": "0"}
+    done = run("host_direct_overflow", "6", "8M", preload=libraries, env=env)
+    assert "budget" in done.stderr and "/dev/shm" not in done.stderr
 
 
 # --- a control group with a real limit ------------------------------------------------------------
