@@ -43,10 +43,12 @@ OTHERS = [
 ]
 # Programs that other tests run.
 ELSEWHERE = {
+    "host_direct_cards",
     "host_direct_ballast",
     "host_direct_churn",
     "host_direct_constructor",
     "host_direct_corners",
+    "host_direct_devices",
     "host_direct_exports",
     "host_direct_fill",
     "host_direct_model",
