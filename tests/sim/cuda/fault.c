@@ -2,8 +2,8 @@
  * answers `code` (a number or a name) and does nothing. `function` is an exported name, or the base
  * name, which counts all its versions and flavours together.
  *
- * Or, from inside the process: the n-th call of whatever function that this thread makes from now on
- * (simcuda_fail_nth). */
+ * Or, from inside the process: the n-th call of whatever function that this thread makes from now
+ * on (simcuda_fail_nth). */
 #include "gate.h"
 
 #include <stdlib.h>
