@@ -99,10 +99,12 @@ static void standard(void)
     MUST(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH, &zero));
     REQUIRE(ask(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH) ==
             ask(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT));
+    host_show("the default is not destroyed", cuMemPoolDestroy(pool));
+    show("still there", pool);
+    REQUIRE(pool_of(q) == pool);
     check(q, 5 * MIB + 100, 2);
     MUST(cuMemFree(q));
     show("both freed", pool);
-    host_show("the default is not destroyed", cuMemPoolDestroy(pool));
     host_show("a mark that can only be read",
               cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT, &zero));
 }
