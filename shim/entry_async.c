@@ -89,6 +89,14 @@ static CUresult free_in_stream(CUdeviceptr address, void *arg)
                              : driver.cuMemFreeAsync(address, order->stream);
 }
 
+/* Whether this is a stream is the driver's to say. A special stream always is. */
+static CUresult is_stream(CUstream stream)
+{
+    CUcontext own;
+    return (uintptr_t)stream <= STREAM_SPECIAL_MAX ? CUDA_SUCCESS
+                                                   : driver.cuStreamGetCtx(stream, &own);
+}
+
 static CUresult free_async(CUdeviceptr dptr, struct stream_order *order)
 {
     struct arena_block block;
@@ -98,8 +106,11 @@ static CUresult free_async(CUdeviceptr dptr, struct stream_order *order)
 
     /* "During stream capture, this function results in the creation of a free node and must
      * therefore be passed the address of a graph allocation" (cuMemFreeAsync). */
-    if (core_is_ours(dptr, &block))
-        r = captures(order, &capturing);
+    if (core_is_ours(dptr, &block)) {
+        r = is_stream(order->stream);
+        if (r == CUDA_SUCCESS)
+            r = captures(order, &capturing);
+    }
     if (r == CUDA_SUCCESS)
         r = capturing ? CUDA_ERROR_INVALID_VALUE : core_free(dptr, order, free_in_stream, order);
     shim_leave(saved);

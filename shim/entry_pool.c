@@ -16,6 +16,14 @@ CUresult cuMemPoolDestroy(CUmemoryPool pool)
     return shim_acts() ? mempool_destroy(pool) : driver.cuMemPoolDestroy(pool);
 }
 
+CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t minBytesToKeep)
+{
+    CUresult r = driver.cuMemPoolTrimTo(pool, minBytesToKeep);
+    if (r == CUDA_SUCCESS && shim_acts())
+        mempool_trimmed(pool, minBytesToKeep);
+    return r;
+}
+
 CUresult cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attr, void *value)
 {
     CUresult r = driver.cuMemPoolGetAttribute(pool, attr, value);

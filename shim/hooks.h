@@ -52,7 +52,6 @@
     CALL(cuStreamGetCtx, (CUstream stream, CUcontext * ctx), (stream, ctx))                        \
     CALL(cuDeviceGetMemPool, (CUmemoryPool * pool, CUdevice dev), (pool, dev))                     \
     CALL(cuDeviceGetDefaultMemPool, (CUmemoryPool * pool, CUdevice dev), (pool, dev))              \
-    CALL(cuMemPoolTrimTo, (CUmemoryPool pool, size_t keep), (pool, keep))                          \
     CALL(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus * status), (stream, status)) \
     CALL(cuStreamIsCapturing_ptsz, (CUstream stream, CUstreamCaptureStatus * status),              \
          (stream, status))

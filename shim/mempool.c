@@ -17,7 +17,9 @@ static struct mempool {
     _Atomic(CUmemoryPool) handle; /* NULL once destroyed */
     int device;
     bool may_move;
-    _Atomic uint64_t used; /* redirected bytes */
+    _Atomic uint64_t used;      /* redirected bytes */
+    _Atomic uint64_t reserved;  /* these, and what is said to be kept of freed ones */
+    _Atomic uint64_t threshold; /* so much is kept: CU_MEMPOOL_ATTR_RELEASE_THRESHOLD */
     _Atomic uint64_t used_high, reserved_high;
 } pools[POOLS_MAX];
 static atomic_uint count; /* of pools[], used ones and free ones */
@@ -35,6 +37,15 @@ static struct mempool *find(CUmemoryPool handle)
     return NULL;
 }
 
+static void read_threshold(struct mempool *p, CUmemoryPool handle)
+{
+    cuuint64_t value = 0;
+
+    if (driver.cuMemPoolGetAttribute(handle, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &value) ==
+        CUDA_SUCCESS)
+        atomic_store(&p->threshold, value);
+}
+
 static struct mempool *add_locked(CUmemoryPool handle, int device, bool may_move)
 {
     unsigned n = atomic_load(&count), i = 0;
@@ -46,8 +57,11 @@ static struct mempool *add_locked(CUmemoryPool handle, int device, bool may_move
     struct mempool *p = &pools[i];
     p->device = device;
     p->may_move = may_move;
+    atomic_store(&p->reserved, 0);
     atomic_store(&p->used_high, 0);
     atomic_store(&p->reserved_high, 0);
+    atomic_store(&p->threshold, 0);
+    read_threshold(p, handle);
     atomic_store_explicit(&p->handle, handle, memory_order_release);
     if (i == n)
         atomic_store_explicit(&count, n + 1, memory_order_release);
@@ -124,6 +138,12 @@ static uint64_t in_units(uint64_t bytes)
     return (bytes + UNIT - 1) / UNIT * UNIT;
 }
 
+static uint64_t reserved(const struct mempool *p)
+{
+    uint64_t used = atomic_load(&p->used), kept = atomic_load(&p->reserved);
+    return kept > used ? kept : used;
+}
+
 static void raise(_Atomic uint64_t *high, uint64_t now)
 {
     uint64_t seen = atomic_load(high);
@@ -138,17 +158,29 @@ void mempool_add(unsigned tag, uint64_t bytes)
     struct mempool *p = &pools[tag - 1];
     uint64_t now = atomic_fetch_add(&p->used, in_units(bytes)) + in_units(bytes);
     raise(&p->used_high, now);
+    raise(&p->reserved, now);
     raise(&p->reserved_high, now);
+}
+
+static void keep_at_most(struct mempool *p, uint64_t keep)
+{
+    uint64_t seen = atomic_load(&p->reserved);
+    while (seen > keep && !atomic_compare_exchange_weak(&p->reserved, &seen, keep))
+        ;
 }
 
 void mempool_sub(unsigned tag, uint64_t bytes)
 {
-    if (tag)
-        atomic_fetch_sub(&pools[tag - 1].used, in_units(bytes));
+    if (!tag)
+        return;
+    struct mempool *p = &pools[tag - 1];
+    atomic_fetch_sub(&p->used, in_units(bytes));
+    keep_at_most(p, atomic_load(&p->threshold));
 }
 
-/* Of redirected memory a pool reserves what is in use. The sum of two high-water marks may exceed
- * that of the sum, if the two were not reached together. */
+/* What a pool keeps beyond what is in use is what the driver would have kept after a
+ * synchronisation; the memory itself is in arenas, for all pools. The sum of two high-water marks
+ * may exceed that of the sum, if the two were not reached together. */
 void mempool_complete(CUmemoryPool pool, CUmemPool_attribute attribute, void *value)
 {
     const struct mempool *p = find(pool);
@@ -157,8 +189,9 @@ void mempool_complete(CUmemoryPool pool, CUmemPool_attribute attribute, void *va
 
     if (!p)
         return;
-    if (attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT ||
-        attribute == CU_MEMPOOL_ATTR_USED_MEM_CURRENT)
+    if (attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT)
+        ours = reserved(p);
+    else if (attribute == CU_MEMPOOL_ATTR_USED_MEM_CURRENT)
         ours = atomic_load(&p->used);
     else if (attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH)
         ours = atomic_load(&p->reserved_high);
@@ -176,9 +209,19 @@ void mempool_attribute_set(CUmemoryPool pool, CUmemPool_attribute attribute)
     struct mempool *p = find(pool);
 
     if (p && attribute == CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH)
-        atomic_store(&p->reserved_high, atomic_load(&p->used));
+        atomic_store(&p->reserved_high, reserved(p));
     else if (p && attribute == CU_MEMPOOL_ATTR_USED_MEM_HIGH)
         atomic_store(&p->used_high, atomic_load(&p->used));
+    else if (p && attribute == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD)
+        read_threshold(p, pool);
+}
+
+void mempool_trimmed(CUmemoryPool pool, uint64_t keep)
+{
+    struct mempool *p = find(pool);
+
+    if (p)
+        keep_at_most(p, keep);
 }
 
 /* --- what the driver's pools keep ------------------------------------------------------------ */

@@ -36,8 +36,12 @@ void mempool_sub(unsigned tag, uint64_t bytes);
 /* cuMemPoolGetAttribute's answer, made whole with the redirected bytes. */
 void mempool_complete(CUmemoryPool pool, CUmemPool_attribute attribute, void *value);
 
-/* After cuMemPoolSetAttribute: a high-water mark begins again from what is. */
+/* After cuMemPoolSetAttribute: a high-water mark begins again from what is, a threshold holds from
+ * now on. */
 void mempool_attribute_set(CUmemoryPool pool, CUmemPool_attribute attribute);
+
+/* After cuMemPoolTrimTo. */
+void mempool_trimmed(CUmemoryPool pool, uint64_t keep);
 
 /* Bytes that the device's pools keep of freed blocks. Zero before the first stream-ordered
  * allocation. */
