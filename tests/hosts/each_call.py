@@ -119,7 +119,8 @@ class Scene:
             "const char *symbol": ctypes.create_string_buffer(b"cuMemAlloc"), "int cudaVersion": 12000,
             "cuuint64_t flags": 0, "CUdriverProcAddressQueryResult *symbolStatus": words(0),
         }  # fmt: skip
-        for prepare in (self.prepare_host, self.prepare_arrays, self.prepare_ends, self.prepare_vmm):
+        for prepare in (self.prepare_host, self.prepare_arrays, self.prepare_ends, self.prepare_pool,
+                        self.prepare_vmm):
             prepare()
 
     def own(self, maker, *arguments, end):
@@ -162,6 +163,17 @@ class Scene:
             self.values["CUgraph hGraph"] = self.own("cuGraphCreate", 0, end="cuGraphDestroy")
         if self.symbol.startswith("cuStreamEndCapture"):
             must("cuStreamBeginCapture_v2", self.stream, 2)
+
+    def prepare_pool(self):
+        if self.symbol in ("cuMemPoolDestroy", "cuMemPoolTrimTo", "cuMemPoolSetAttribute"):
+            self.values["CUmemoryPool pool"] = self.own("cuMemPoolCreate", POOL, end="cuMemPoolDestroy")
+        self.values.update({
+            "CUmemoryPool *pool": self.out, "const CUmemPoolProps *poolProps": POOL,
+            "size_t minBytesToKeep": 0, "CUmemPool_attribute attr": 4, "void *value": words(1 << 20),
+            "CUmemPoolPtrExportData *shareData_out": words(*[0] * 8), "CUdeviceptr ptr": self.dst.address,
+            "void *handle": self.out, "size_t size": SIZE, "CUmemRangeHandleType handleType": 1,
+            "unsigned long long flags": 0,
+        })  # fmt: skip
 
     def prepare_vmm(self):
         if self.stage.groups[self.symbol] != "VMM":
@@ -208,6 +220,10 @@ class Scene:
         self.close_context(done)
         if hasattr(self, "vmm"):
             self.close_vmm(done)
+        if done and symbol == "cuMemPoolCreate":
+            must("cuMemPoolDestroy", self.out[0])
+        if done and symbol == "cuMemPoolDestroy":
+            self.undo.pop()
         if symbol.startswith("cuStreamDestroy") and done:
             self.undo.remove(("cuStreamDestroy_v2", self.stream))
         for name, thing in self.undo:
@@ -248,6 +264,10 @@ class Scene:
             must("cuMemRelease", self.out[0])
         if handle and not (self.symbol == "cuMemRelease" and done):
             must("cuMemRelease", handle)
+
+
+# Of the device, pinned, not to be exported, of any size.
+POOL = words(1, 1, 0, 0, *[0] * 7)
 
 
 class Stage:

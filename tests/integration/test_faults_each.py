@@ -23,7 +23,12 @@ COLUMNS = {
     "full": ({**COMMON, "HYBRIDMEM_PLACEMENT": "device_first", "SIMCUDA_VRAM": "600KiB"}, 256),
 }
 # A handle of another process that does not exist, and memory that cannot be exported.
-REFUSED = {"cuMemImportFromShareableHandle", "cuIpcGetMemHandle"}
+REFUSED = {
+    "cuMemImportFromShareableHandle",
+    "cuIpcGetMemHandle",
+    "cuMemPoolExportPointer",
+    "cuMemGetHandleForAddressRange",
+}
 
 
 @pytest.mark.parametrize("column", COLUMNS)
