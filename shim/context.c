@@ -98,7 +98,8 @@ struct context *context_of_none(int ordinal)
     if (!device)
         return NULL;
     pthread_mutex_lock(&lock);
-    none[ordinal].device = device;
+    if (!none[ordinal].device) /* others may read it already */
+        none[ordinal].device = device;
     pthread_mutex_unlock(&lock);
     return &none[ordinal];
 }
