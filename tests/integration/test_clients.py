@@ -130,6 +130,30 @@ def test_nvml_by_nvidia_ml_py(run, venv):
         assert (shimmed.device["redirected_bytes"] > 0) == (column is IN_HOST)
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_comfy_aimdo_patches_the_functions(run, venv, when):
+    """What dlsym finds, ours with the library there: it counts each block, wherever it lies."""
+    argv = [PYTHON, "-B", CLIENTS / "aimdo_patch.py", when]
+    bare = clean(run.program(argv, env=BIG))
+    assert bare.returncode == 0, bare.stderr
+    assert "hooked: True" in bare.stdout and "it counts: 4" in bare.stdout
+    assert "False" not in bare.stdout
+    for column in (BIG, IN_HOST):
+        shimmed = clean(run.program(argv, shim=True, env=column))
+        assert (shimmed.returncode, shimmed.stdout) == (0, bare.stdout), shimmed.stderr
+        assert (shimmed.device["redirected_bytes"] > 0) == (column is IN_HOST)
+        assert shimmed.device["device_bytes"] == shimmed.device["host_bytes"] == 0
+
+
+def test_comfy_aimdo_on_a_small_card(run, venv):
+    argv = [PYTHON, "-B", CLIENTS / "aimdo_patch.py", "before"]
+    bare = run.program(argv, env=SMALL)
+    assert bare.returncode == 1 and "AssertionError: 2" in bare.stderr
+    shimmed = clean(run.program(argv, shim=True, env=SMALL))
+    assert (shimmed.returncode, shimmed.stdout.splitlines()[-1]) == (0, "done"), shimmed.stderr
+    assert "False" not in shimmed.stdout
+
+
 # --- numba's own tests of its driver layer, unmodified -----------------------------------------------
 # Those about memory, contexts, streams and events. Some compile kernels and fail, everywhere alike.
 

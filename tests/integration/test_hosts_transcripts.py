@@ -57,6 +57,7 @@ ELSEWHERE = {
     "host_doors_matrix",
     "host_extension",
     "host_nvml_memory",
+    "host_patched",
 }
 
 COLUMNS = {
