@@ -185,12 +185,12 @@ static CUresult bad_free_now(CUdeviceptr p)
     return cu.MemFree(p + 512);
 }
 
-CASES(alloc, modes, "cuMemAlloc in a capture: unsafe, but in relaxed mode")
+CASES(alloc, modes, "cuMemAlloc: in a capture it is unsafe, but not in relaxed mode")
 {
     during(row, alloc_now);
 }
 
-CASES(info, modes, "cuMemGetInfo in a capture")
+CASES(info, modes, "cuMemGetInfo: in a capture it is no work, and safe")
 {
     during(row, info_now);
 }
@@ -205,12 +205,12 @@ CASES(range, modes, "cuMemGetAddressRange in a capture: no work, and safe")
     during(row, range_now);
 }
 
-CASES(pin, modes, "cuMemHostAlloc in a capture")
+CASES(pin, modes, "cuMemHostAlloc: in a capture it may be unsafe, but not in relaxed mode")
 {
     during(row, pin_now);
 }
 
-CASES(bad_free, modes, "cuMemFree in a capture, of no allocation")
+CASES(bad_free, modes, "cuMemFree: of no allocation, in a capture, is refused there too")
 {
     during(row, bad_free_now);
 }
