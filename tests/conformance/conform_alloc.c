@@ -269,21 +269,29 @@ CASE(free_no_context, "cuMemFree: a block's own context is enough (the field: nu
         conf_free(p);
 }
 
+/* Many, so that one of them must lie where the freed one lay, if that can be. */
 CASES(free_waits, two_sizes, "cuMemFree: work that was enqueued before still has the memory")
 {
-    CUdeviceptr p = conf_alloc(row->bytes), q = conf_alloc(row->bytes), next;
+    enum { COUNT = 40 };
+    const size_t words = row->bytes / 4;
+    CUdeviceptr p = conf_alloc(row->bytes), q = conf_alloc(row->bytes), next[COUNT];
     CUstream stream = conf_stream();
 
-    MUST(cu.MemsetD32(p, 11, row->bytes / 4));
-    conf_spin(30000, stream);
-    conf_copy(q, p, row->bytes / 4, stream);
+    MUST(cu.MemsetD32(p, 11, words));
+    MUST(cu.CtxSynchronize());
+    conf_spin(50000, stream);
+    conf_copy(q, p, words, stream);
     conf_free(p);
-    next = conf_alloc(row->bytes);
-    MUST(cu.MemsetD32(next, 22, row->bytes / 4));
+    for (unsigned i = 0; i < COUNT; i++) {
+        next[i] = conf_alloc(row->bytes);
+        MUST(cu.MemsetD32(next[i], 100 + i, words));
+    }
     MUST(cu.StreamSynchronize(stream));
-    CHECK(conf_holds(q, 11, row->bytes / 4));
-    CHECK(conf_holds(next, 22, row->bytes / 4));
-    conf_free(next);
+    CHECK(conf_holds(q, 11, words));
+    for (unsigned i = 0; i < COUNT; i++) {
+        CHECK(conf_holds(next[i], 100 + i, words));
+        conf_free(next[i]);
+    }
     conf_free(q);
     conf_stream_end(stream);
 }

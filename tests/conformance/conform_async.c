@@ -160,27 +160,33 @@ CASE(same_stream_again, "Guide: memory freed in a stream may be used by it again
     conf_free(copy);
 }
 
+/* Many, so that one of them must lie where the freed one lay, if that can be. */
 CASE(other_stream_waits, "Guide: memory freed in one stream is not another's before that is done")
 {
+    enum { COUNT = 40 };
     CUstream one, other;
-    CUdeviceptr p, q, copy;
+    CUdeviceptr p, q[COUNT], copy;
 
     needs_pools();
     one = conf_stream();
     other = conf_stream();
-    copy = conf_alloc(BLOCK);
-    p = take(BLOCK, one);
-    conf_fill(p, 1, BLOCK / 4, one);
-    conf_spin(30000, one);
-    conf_copy(copy, p, BLOCK / 4, one);
+    copy = conf_alloc(2 * BLOCK);
+    p = take(2 * BLOCK, one);
+    conf_fill(p, 1, BLOCK / 2, one);
+    conf_spin(50000, one);
+    conf_copy(copy, p, BLOCK / 2, one);
     give(p, one);
-    q = take(BLOCK, other);
-    conf_fill(q, 2, BLOCK / 4, other);
+    for (unsigned i = 0; i < COUNT; i++) {
+        q[i] = take(2 * BLOCK, other);
+        conf_fill(q[i], 100 + i, BLOCK / 2, other);
+    }
     MUST(cu.StreamSynchronize(other));
     MUST(cu.StreamSynchronize(one));
-    CHECK(conf_holds(copy, 1, BLOCK / 4));
-    CHECK(conf_holds(q, 2, BLOCK / 4));
-    give(q, other);
+    CHECK(conf_holds(copy, 1, BLOCK / 2));
+    for (unsigned i = 0; i < COUNT; i++) {
+        CHECK(conf_holds(q[i], 100 + i, BLOCK / 2));
+        give(q[i], other);
+    }
     conf_stream_end(one);
     conf_stream_end(other);
     conf_free(copy);
