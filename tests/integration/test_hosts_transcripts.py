@@ -32,6 +32,7 @@ OTHERS = [
     ("host_direct_threads",),
     ("host_direct_fork",),
     ("host_direct_capture",),
+    ("host_direct_graphs",),
     ("host_direct_stream_ordered",),
     ("host_direct_pools",),
     ("host_direct_expandable",),
@@ -78,6 +79,8 @@ COLUMNS = {
 STAYS = {
     # In a capture nothing is redirected: the one block that a relaxed capture allows.
     ("host_direct_capture",): 4 << 20,
+    # What is allocated while another stream captures.
+    ("host_direct_graphs",): 4 << 20,
     # Compressible memory is no host memory.
     ("host_direct_physical",): 2 << 20,
     # A pool whose size is limited keeps to it.
