@@ -88,6 +88,16 @@
     X(CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID, 134)                                                       \
     X(CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, 141)
 
+#define ABI_SRC_ACCESS_ORDERS(X)                                                                   \
+    X(CU_MEMCPY_SRC_ACCESS_ORDER_INVALID, 0)                                                       \
+    X(CU_MEMCPY_SRC_ACCESS_ORDER_STREAM, 1)                                                        \
+    X(CU_MEMCPY_SRC_ACCESS_ORDER_DURING_API_CALL, 2)                                               \
+    X(CU_MEMCPY_SRC_ACCESS_ORDER_ANY, 3)
+
+#define ABI_OPERAND_TYPES(X)                                                                       \
+    X(CU_MEMCPY_OPERAND_TYPE_POINTER, 1)                                                           \
+    X(CU_MEMCPY_OPERAND_TYPE_ARRAY, 2)
+
 #define ABI_MEM_LOCATION_TYPES(X)                                                                  \
     X(CU_MEM_LOCATION_TYPE_INVALID, 0)                                                             \
     X(CU_MEM_LOCATION_TYPE_NONE, 0)                                                                \
@@ -145,6 +155,8 @@
     ABI_PROC_ADDRESS_RESULTS(X)                                                                    \
     ABI_PROC_ADDRESS_FLAGS(X)                                                                      \
     ABI_DEVICE_ATTRIBUTES(X)                                                                       \
+    ABI_SRC_ACCESS_ORDERS(X)                                                                       \
+    ABI_OPERAND_TYPES(X)                                                                           \
     ABI_MEM_LOCATION_TYPES(X)                                                                      \
     ABI_MEM_ALLOCATION_TYPES(X)                                                                    \
     ABI_MEM_HANDLE_TYPES(X)                                                                        \
@@ -170,6 +182,8 @@
     X(CUmemPoolProps, 88)                                                                          \
     X(CUmemPoolPtrExportData, 64)                                                                  \
     X(CUDA_MEMCPY2D, 128)                                                                          \
+    X(CUmemcpy3DOperand, 40)                                                                       \
+    X(CUDA_MEMCPY3D_BATCH_OP, 112)                                                                 \
     X(CUDA_MEMCPY3D, 200)
 
 /* X(type, field, offset in bytes) */
@@ -191,6 +205,13 @@
     X(CUDA_MEMCPY2D, dstMemoryType, 72)                                                            \
     X(CUDA_MEMCPY2D, dstPitch, 104)                                                                \
     X(CUDA_MEMCPY2D, Height, 120)                                                                  \
+    X(CUmemcpy3DOperand, op.ptr.ptr, 8)                                                            \
+    X(CUmemcpy3DOperand, op.ptr.rowLength, 16)                                                     \
+    X(CUmemcpy3DOperand, op.ptr.layerHeight, 24)                                                   \
+    X(CUmemcpy3DOperand, op.array.array, 8)                                                        \
+    X(CUDA_MEMCPY3D_BATCH_OP, dst, 40)                                                             \
+    X(CUDA_MEMCPY3D_BATCH_OP, extent, 80)                                                          \
+    X(CUDA_MEMCPY3D_BATCH_OP, srcAccessOrder, 104)                                                 \
     X(CUDA_MEMCPY3D, srcMemoryType, 32)                                                            \
     X(CUDA_MEMCPY3D, srcHeight, 80)                                                                \
     X(CUDA_MEMCPY3D, dstMemoryType, 120)                                                           \
@@ -217,6 +238,12 @@ typedef enum CUdriverProcAddress_flags_enum {
     ABI_PROC_ADDRESS_FLAGS(ABI_ENUM_MEMBER)
 } CUdriverProcAddress_flags;
 typedef enum CUdevice_attribute_enum { ABI_DEVICE_ATTRIBUTES(ABI_ENUM_MEMBER) } CUdevice_attribute;
+typedef enum CUmemcpySrcAccessOrder_enum {
+    ABI_SRC_ACCESS_ORDERS(ABI_ENUM_MEMBER)
+} CUmemcpySrcAccessOrder;
+typedef enum CUmemcpy3DOperandType_enum {
+    ABI_OPERAND_TYPES(ABI_ENUM_MEMBER)
+} CUmemcpy3DOperandType;
 typedef enum CUmemLocationType_enum { ABI_MEM_LOCATION_TYPES(ABI_ENUM_MEMBER) } CUmemLocationType;
 typedef enum CUmemAllocationType_enum {
     ABI_MEM_ALLOCATION_TYPES(ABI_ENUM_MEMBER)
@@ -293,6 +320,42 @@ typedef struct CUmemPoolProps_st {
 typedef struct CUmemPoolPtrExportData_st {
     unsigned char reserved[64];
 } CUmemPoolPtrExportData;
+
+typedef struct CUoffset3D_st {
+    size_t x;
+    size_t y;
+    size_t z;
+} CUoffset3D;
+
+typedef struct CUextent3D_st {
+    size_t width;
+    size_t height;
+    size_t depth;
+} CUextent3D;
+
+typedef struct CUmemcpy3DOperand_st {
+    CUmemcpy3DOperandType type;
+    union {
+        struct {
+            CUdeviceptr ptr;
+            size_t rowLength;   /* in elements */
+            size_t layerHeight; /* in elements */
+            CUmemLocation locHint;
+        } ptr;
+        struct {
+            CUarray array;
+            CUoffset3D offset;
+        } array;
+    } op;
+} CUmemcpy3DOperand;
+
+typedef struct CUDA_MEMCPY3D_BATCH_OP_st {
+    CUmemcpy3DOperand src;
+    CUmemcpy3DOperand dst;
+    CUextent3D extent; /* in elements */
+    CUmemcpySrcAccessOrder srcAccessOrder;
+    unsigned int flags;
+} CUDA_MEMCPY3D_BATCH_OP;
 
 typedef struct CUDA_MEMCPY2D_st {
     size_t srcXInBytes;

@@ -112,6 +112,24 @@ CHECKED2(cuMemcpyAtoD_v2, _ptds,
          (dstDevice, srcArray, srcOffset, ByteCount), sound(dstDevice, ByteCount),
          from_device(dstDevice, ByteCount))
 
+/* A pointer into a redirected block may be given as the host's: it may not run over the end either.
+ */
+CHECKED2(cuMemcpyHtoA_v2, _ptds,
+         (CUarray dstArray, size_t dstOffset, const void *srcHost, size_t ByteCount),
+         (dstArray, dstOffset, srcHost, ByteCount), sound_host(srcHost, ByteCount), NOTHING)
+CHECKED2(cuMemcpyHtoAAsync_v2, _ptsz,
+         (CUarray dstArray, size_t dstOffset, const void *srcHost, size_t ByteCount,
+          CUstream hStream),
+         (dstArray, dstOffset, srcHost, ByteCount, hStream), sound_host(srcHost, ByteCount),
+         NOTHING)
+CHECKED2(cuMemcpyAtoH_v2, _ptds,
+         (void *dstHost, CUarray srcArray, size_t srcOffset, size_t ByteCount),
+         (dstHost, srcArray, srcOffset, ByteCount), sound_host(dstHost, ByteCount), NOTHING)
+CHECKED2(cuMemcpyAtoHAsync_v2, _ptsz,
+         (void *dstHost, CUarray srcArray, size_t srcOffset, size_t ByteCount, CUstream hStream),
+         (dstHost, srcArray, srcOffset, ByteCount, hStream), sound_host(dstHost, ByteCount),
+         NOTHING)
+
 /* --- two and three dimensions ---------------------------------------------------------------- */
 
 /* One side of a copy: `rows` rows of `width` bytes from row `y`, in `slices` slices of `height`
@@ -273,6 +291,73 @@ CHECKED2(cuMemcpyBatchAsync, _ptsz, (BATCH_PARAMS, size_t *failIdx, CUstream hSt
          note_batch(dsts, srcs, sizes, count))
 CHECKED2(cuMemcpyBatchAsync_v2, _ptsz, (BATCH_PARAMS, CUstream hStream), (BATCH_ARGS, hStream),
          sound_batch(dsts, srcs, sizes, count, NULL), note_batch(dsts, srcs, sizes, count))
+
+/* Bytes of an array's element (cuArray3DGetDescriptor: Format is the component's, see
+ * CUarray_format); 1 if its format is none of the plain ones. */
+static size_t element_bytes(CUarray array)
+{
+    struct {
+        size_t width, height, depth;
+        unsigned int format, channels, flags;
+    } d = {0};
+
+    if (driver.cuArray3DGetDescriptor_v2(&d, array) != CUDA_SUCCESS)
+        return 1;
+    switch (d.format) {
+    case 0x02: /* UNSIGNED_INT16, SIGNED_INT16, HALF */
+    case 0x09:
+    case 0x10:
+        return (size_t)2 * d.channels;
+    case 0x03: /* UNSIGNED_INT32, SIGNED_INT32, FLOAT */
+    case 0x0a:
+    case 0x20:
+        return (size_t)4 * d.channels;
+    default:
+        return d.channels ? d.channels : 1;
+    }
+}
+
+/* `other` is the other operand: an array's elements are the unit of both, else that is a byte. */
+static bool sound_operand(const CUmemcpy3DOperand *o, const CUmemcpy3DOperand *other,
+                          const CUextent3D *extent)
+{
+    size_t element = 1, width;
+
+    if (o->type != CU_MEMCPY_OPERAND_TYPE_POINTER || likely(!arena_may_hold(o->op.ptr.ptr)))
+        return true;
+    if (other->type == CU_MEMCPY_OPERAND_TYPE_ARRAY)
+        element = element_bytes(other->op.array.array);
+    struct side side = {.type = CU_MEMORYTYPE_UNIFIED,
+                        .device = o->op.ptr.ptr,
+                        .height = o->op.ptr.layerHeight ? o->op.ptr.layerHeight : extent->height};
+    return !__builtin_mul_overflow(extent->width, element, &width) &&
+           !__builtin_mul_overflow(o->op.ptr.rowLength ? o->op.ptr.rowLength : extent->width,
+                                   element, &side.pitch) &&
+           sound_side(&side, width, extent->height, extent->depth);
+}
+
+/* As sound_batch(). */
+static bool sound_boxes(const CUDA_MEMCPY3D_BATCH_OP *ops, size_t count, size_t *failed)
+{
+    for (size_t i = 0; ops && i < count; i++) {
+        const CUDA_MEMCPY3D_BATCH_OP *op = &ops[i];
+
+        if (likely(sound_operand(&op->src, &op->dst, &op->extent) &&
+                   sound_operand(&op->dst, &op->src, &op->extent)))
+            continue;
+        if (failed)
+            *failed = i;
+        return false;
+    }
+    return true;
+}
+
+#define BOXES_PARAMS size_t numOps, CUDA_MEMCPY3D_BATCH_OP *opList
+CHECKED2(cuMemcpy3DBatchAsync, _ptsz,
+         (BOXES_PARAMS, size_t *failIdx, unsigned long long flags, CUstream hStream),
+         (numOps, opList, failIdx, flags, hStream), sound_boxes(opList, numOps, failIdx), NOTHING)
+CHECKED2(cuMemcpy3DBatchAsync_v2, _ptsz, (BOXES_PARAMS, unsigned long long flags, CUstream hStream),
+         (numOps, opList, flags, hStream), sound_boxes(opList, numOps, NULL), NOTHING)
 
 /* --- sets ------------------------------------------------------------------------------------ */
 

@@ -26,6 +26,7 @@
          (value, attribute, dev))                                                                  \
     CALL(cuDeviceGetUuid, (CUuuid * uuid, CUdevice dev), (uuid, dev))                              \
     CALL(cuDeviceGetUuid_v2, (CUuuid * uuid, CUdevice dev), (uuid, dev))                           \
+    CALL(cuArray3DGetDescriptor_v2, (void *descriptor, CUarray array), (descriptor, array))        \
     CALL(cuCtxGetCurrent, (CUcontext * ctx), (ctx))                                                \
     CALL(cuCtxGetDevice, (CUdevice * dev), (dev))                                                  \
     CALL(cuCtxPushCurrent_v2, (CUcontext ctx), (ctx))                                              \

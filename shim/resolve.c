@@ -36,7 +36,7 @@ dlsym_fn *resolve_next_dlsym;
 dlvsym_fn *resolve_next_dlvsym;
 
 /* Two small open-addressed tables over hooks[]: by symbol, and by base (its first row). */
-#define SLOTS 256
+#define SLOTS 512
 _Static_assert(HOOK_ROWS * 2 < SLOTS, "the look-up tables are more than half full: double SLOTS");
 static short by_symbol[SLOTS], by_base[SLOTS]; /* index + 1; 0 is free */
 static short same_base[HOOK_COUNT];            /* next row of the same base + 1 */

@@ -77,6 +77,10 @@ def box(dst, src, context):
     return words(*side, src, 0, context, ROW, half, *side, dst, 0, context, ROW, half, ROW, half, 2)
 
 
+def box_of_batch(dst, src):
+    return words(1, src, 0, 0, 0, 1, dst, 0, 0, 0, ROW, SIZE // ROW // 2, 2, 1)
+
+
 class Scene:
     """What one call needs, by the type and name of its parameters."""
 
@@ -106,6 +110,7 @@ class Scene:
             "size_t srcOffset": 0, "const CUDA_MEMCPY2D *pCopy": plane(dst, src),
             "const CUDA_MEMCPY3D *pCopy": box(dst, src, 0),
             "const CUDA_MEMCPY3D_PEER *pCopy": box(dst, src, context),
+            "size_t numOps": 1, "CUDA_MEMCPY3D_BATCH_OP *opList": box_of_batch(dst, src),
             "CUdeviceptr *dsts": words(dst, dst + SIZE // 2), "CUdeviceptr *srcs": words(src, src),
             "size_t *sizes": words(SIZE // 2, SIZE // 2), "size_t *attrsIdxs": words(0),
             "CUmemcpyAttributes *attrs": ints(1, 0, 0, 0, 0, 0), "size_t numAttrs": 1,
@@ -144,6 +149,7 @@ class Scene:
             shape = words(size, 0, 1 << 32 | 1)  # one dimension, one channel of bytes
             array = self.own("cuArrayCreate_v2", shape, end="cuArrayDestroy")
             must("cuMemcpyDtoA_v2", array, 0, self.src.address, size)
+            must("cuCtxSynchronize")
             self.values["size_t ByteCount"] = size
             self.values["CUarray dstArray"] = self.values["CUarray srcArray"] = array
 

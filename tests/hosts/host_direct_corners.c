@@ -24,6 +24,56 @@ static void empty_copies(void)
     MUST(cuMemFree(p));
 }
 
+/* Two layers of `bytes` each. */
+static CUDA_MEMCPY3D_BATCH_OP box_of(CUdeviceptr to, CUdeviceptr from, size_t bytes)
+{
+    return (CUDA_MEMCPY3D_BATCH_OP){
+        .src = {.type = CU_MEMCPY_OPERAND_TYPE_POINTER, .op.ptr.ptr = from},
+        .dst = {.type = CU_MEMCPY_OPERAND_TYPE_POINTER, .op.ptr.ptr = to},
+        .extent = {1024, bytes / 1024, 2},
+        .srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
+}
+
+/* An array's elements count for both sides; a block's address given as the host's. */
+static void over_the_end_beside_arrays(void)
+{
+    const CUDA_ARRAY_DESCRIPTOR shape = {
+        .Width = 1024, .Height = 0, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 4};
+    CUdeviceptr p, neighbour;
+    uint32_t found = 0;
+    CUstream stream;
+    CUarray array;
+
+    MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    MUST(cuArrayCreate(&array, &shape));
+    MUST(cuMemAlloc(&p, MIB));
+    MUST(cuMemAlloc(&neighbour, MIB));
+    MUST(cuMemsetD32(p, 1, MIB / 4));
+    MUST(cuMemsetD32(neighbour, 2, MIB / 4));
+    MUST(cuMemcpyDtoA(array, 0, p, 16384));
+    MUST(cuCtxSynchronize());
+    for (size_t over = 0; over < 2; over++) {
+        CUdeviceptr last = p + MIB - 16384 + 16 * over;
+        CUDA_MEMCPY3D_BATCH_OP op = {
+            .src = {.type = CU_MEMCPY_OPERAND_TYPE_ARRAY, .op.array.array = array},
+            .dst = {.type = CU_MEMCPY_OPERAND_TYPE_POINTER, .op.ptr.ptr = last},
+            .extent = {1024, 1, 1},
+            .srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
+
+        host_show("from an array", cuMemcpy3DBatchAsync(1, &op, 0, stream));
+        MUST(cuStreamSynchronize(stream));
+    }
+    host_show("over the end as the host's",
+              cuMemcpyAtoH((void *)(p + MIB - 16384 + 16), array, 0, 16384));
+    host_show("and back", cuMemcpyHtoA(array, 0, (void *)(p + MIB - 16384 + 16), 16384));
+    MUST(cuMemcpyDtoH(&found, neighbour, 4));
+    printf("neighbour %u\n", found);
+    MUST(cuMemFree(p));
+    MUST(cuMemFree(neighbour));
+    MUST(cuArrayDestroy(array));
+    MUST(cuStreamDestroy(stream));
+}
+
 /* Copies in batches and between peers that run one byte over a block's end: its neighbour keeps
  * all. */
 static void over_the_end(void)
@@ -61,6 +111,10 @@ static void over_the_end(void)
                   cuMemcpyBatchAsync(dsts, srcs, sizes, 2, &attributes, &first, 1, stream));
         MUST(cuStreamSynchronize(stream));
         host_show("3D between peers", cuMemcpy3DPeer(&peer));
+        CUDA_MEMCPY3D_BATCH_OP boxes[] = {box_of(p, source, MIB / 2),
+                                          box_of(p + over, source, MIB)};
+        host_show("batch of boxes", cuMemcpy3DBatchAsync(2, boxes, 0, stream));
+        MUST(cuStreamSynchronize(stream));
     }
     MUST(cuMemcpyDtoH(&found[0], p + 2 * MIB - 4, 4));
     MUST(cuMemcpyDtoH(&found[1], neighbour, 4));
@@ -238,6 +292,7 @@ static const struct {
 } cases[] = {
     {"empty-copies", empty_copies},
     {"over-the-end", over_the_end},
+    {"over-the-end-beside-arrays", over_the_end_beside_arrays},
     {"other-contexts-stream", other_contexts_stream},
     {"abandoned-capture", abandoned_capture},
     {"no-context", no_context},

@@ -9,14 +9,20 @@ from conftest import ALL_TO_HOST, BUILD, MIB, ROOT, SHIM, STEADY, clean_environm
 QUIET = {"HYBRIDMEM_LOG": "error"}
 
 
-CASES = ["empty-copies", "no-context", "other-contexts-stream", "over-the-end"]
+CASES = [
+    "empty-copies",
+    "no-context",
+    "other-contexts-stream",
+    "over-the-end",
+    "over-the-end-beside-arrays",
+]
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_as_the_driver_alone(run, case):
     bare = run("host_direct_corners", case)
     env = {**STEADY, **ALL_TO_HOST, **QUIET, "HYBRIDMEM_HOST_LIMIT": "3MiB"}
-    if case == "over-the-end":
+    if case.startswith("over-the-end"):
         env["HYBRIDMEM_HOST_LIMIT"] = "16MiB"  # neighbours in one arena
     done = run("host_direct_corners", case, shim=True, env=env)
     assert (done.returncode, done.stdout) == (bare.returncode, bare.stdout) == (0, bare.stdout)

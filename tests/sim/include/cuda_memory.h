@@ -9,16 +9,9 @@ typedef enum CUmem_advise_enum {
     CU_MEM_ADVISE_SET_PREFERRED_LOCATION = 3, CU_MEM_ADVISE_UNSET_PREFERRED_LOCATION = 4,
     CU_MEM_ADVISE_SET_ACCESSED_BY = 5, CU_MEM_ADVISE_UNSET_ACCESSED_BY = 6
 } CUmem_advise;
-typedef enum CUmemcpySrcAccessOrder_enum {
-    CU_MEMCPY_SRC_ACCESS_ORDER_INVALID = 0, CU_MEMCPY_SRC_ACCESS_ORDER_STREAM = 1,
-    CU_MEMCPY_SRC_ACCESS_ORDER_DURING_API_CALL = 2, CU_MEMCPY_SRC_ACCESS_ORDER_ANY = 3
-} CUmemcpySrcAccessOrder;
 typedef enum CUmemcpyFlags_enum {
     CU_MEMCPY_FLAG_DEFAULT = 0, CU_MEMCPY_FLAG_PREFER_OVERLAP_WITH_COMPUTE = 1
 } CUmemcpyFlags;
-typedef enum CUmemcpy3DOperandType_enum {
-    CU_MEMCPY_OPERAND_TYPE_POINTER = 1, CU_MEMCPY_OPERAND_TYPE_ARRAY = 2
-} CUmemcpy3DOperandType;
 typedef enum CUgraphInstantiateResult_enum {
     CUDA_GRAPH_INSTANTIATE_SUCCESS = 0, CUDA_GRAPH_INSTANTIATE_ERROR = 1
 } CUgraphInstantiateResult;
@@ -32,42 +25,6 @@ typedef struct CUmemcpyAttributes_st {
     CUmemLocation dstLocHint;
     unsigned int flags;
 } CUmemcpyAttributes;
-
-typedef struct CUoffset3D_st {
-    size_t x;
-    size_t y;
-    size_t z;
-} CUoffset3D;
-
-typedef struct CUextent3D_st {
-    size_t width;
-    size_t height;
-    size_t depth;
-} CUextent3D;
-
-typedef struct CUmemcpy3DOperand_st {
-    CUmemcpy3DOperandType type;
-    union {
-        struct {
-            CUdeviceptr ptr;
-            size_t rowLength;   /* in elements */
-            size_t layerHeight; /* in elements */
-            CUmemLocation locHint;
-        } ptr;
-        struct {
-            CUarray array;
-            CUoffset3D offset;
-        } array;
-    } op;
-} CUmemcpy3DOperand;
-
-typedef struct CUDA_MEMCPY3D_BATCH_OP_st {
-    CUmemcpy3DOperand src;
-    CUmemcpy3DOperand dst;
-    CUextent3D extent; /* in elements */
-    CUmemcpySrcAccessOrder srcAccessOrder;
-    unsigned int flags;
-} CUDA_MEMCPY3D_BATCH_OP;
 
 typedef struct CUDA_GRAPH_INSTANTIATE_PARAMS_st {
     cuuint64_t flags;
