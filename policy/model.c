@@ -157,11 +157,12 @@ enum hdr_status model_read(struct model *model, const struct hdr_file *file,
     if (len >= 4 && memcmp(start, "PK\3\4", 4) == 0)
         return fail(error, "a zip archive, such as PyTorch's own checkpoints: only GGUF and "
                            "safetensors files can be planned");
+    /* The header's length is below 2^32, and it is an object. One of 123 bytes begins as JSON does.
+     */
+    if (len == sizeof(start) && start[8] == '{' && memcmp(start + 4, "\0\0\0\0", 4) == 0)
+        return read_safetensors(&r, file, error);
     if (start[0] == '{')
         return fail(error, "JSON, such as the index of a model in several safetensors files, which "
                            "is not read: name the .safetensors files themselves");
-    /* The header's length is below 2^32, and it is an object. */
-    if (len == sizeof(start) && start[8] == '{' && memcmp(start + 4, "\0\0\0\0", 4) == 0)
-        return read_safetensors(&r, file, error);
     return fail(error, "neither a GGUF nor a safetensors file");
 }

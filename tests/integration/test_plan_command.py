@@ -98,6 +98,14 @@ def test_other_formats_have_another_factor(tmp_path):
     assert found["estimate"] == 12 * GIB == formulas(10 * GIB, False, 1, 1, 1, 1)[0]
 
 
+def test_a_header_whose_length_looks_like_json(tmp_path):
+    for n in range(1, 40):
+        model = safetensors_file(tmp_path / "u.safetensors", [("n" * n, "BF16", [4])])
+        if model.read_bytes()[0] == ord("{"):
+            break
+    assert planned(*MACHINE, model)["models"][0]["tensors"] == 1
+
+
 def test_the_readme_example(flux):
     found = planned(*MACHINE, flux)
     assert found["vram"] == {"total": 8 * GIB, "free": 15 * GIB // 2, "budget": 4735201444}
