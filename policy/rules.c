@@ -82,3 +82,14 @@ enum pol_place pol_rules_place(const struct pol_rules *rules, const struct pol_s
         *which = number < rules->count ? number + 1 : 0;
     return number < rules->count ? rules->rule[number].place : POL_PLACE_AUTO;
 }
+
+enum pol_place pol_place_of(const struct pol_rules *rules, bool skip_clip,
+                            const struct pol_subject *subject, unsigned *which)
+{
+    const char *type = subject->text[POL_RULE_MODEL_TYPE];
+    enum pol_place place = pol_rules_place(rules, subject, which);
+
+    if (*which == 0 && skip_clip && type && strcmp(type, "gguf_clip") == 0)
+        return POL_PLACE_SKIP;
+    return place;
+}

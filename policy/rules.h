@@ -82,6 +82,10 @@ struct pol_subject {
 enum pol_place pol_rules_place(const struct pol_rules *rules, const struct pol_subject *subject,
                                unsigned *which);
 
+/* The same where the option skip_clip is the last rule: a text encoder is the driver's alone. */
+enum pol_place pol_place_of(const struct pol_rules *rules, bool skip_clip,
+                            const struct pol_subject *subject, unsigned *which);
+
 /* Does `text` match a pattern, in which '*' stands for any characters and '?' for one? */
 bool pol_glob(const char *pattern, const char *text);
 

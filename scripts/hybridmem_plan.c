@@ -7,6 +7,7 @@
 #include "scripts/command.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,10 +38,10 @@ static const char help_text[] =
  */
 
 enum plan_place plan_place(const struct plan *plan, struct plan_placement *placement,
-                           uint64_t bytes)
+                           uint64_t bytes, enum pol_place place)
 {
     struct pol_usage usage = {placement->device_bytes, placement->host_bytes};
-    struct pol_request request = {bytes, POL_CLASS_WEIGHTS, POL_PLACE_AUTO};
+    struct pol_request request = {bytes, POL_CLASS_WEIGHTS, place};
     struct pol_verdict verdict = pol_decide(&plan->settings, &plan->limits, &usage, &request);
     bool room =
         bytes <= plan->view.vram_free && placement->device_bytes <= plan->view.vram_free - bytes;
@@ -68,14 +69,39 @@ struct walk {
     struct plan_row row; /* a copy, whose model counts parts while it is read again */
     plan_tensor_fn *show;
     void *arg;
+    char path[PATH_MAX]; /* from the root, as the library sees it */
+    unsigned begun;      /* parts whose first tensor was seen */
 };
+
+/* The library learns from uploads what is being loaded: of the first tensor of each file it knows
+ * nothing yet when the memory is asked for. */
+static enum pol_place ruled_place(struct walk *walk, const struct hdr_tensor *tensor)
+{
+    const struct config *c = walk->plan->config;
+    const struct plan_row *row = &walk->row;
+    struct pol_subject subject = {
+        .bytes = tensor->bytes, .allocator = POL_ALLOCATOR_MALLOC, .device = -1};
+    unsigned rule;
+
+    if (walk->begun == row->model.parts + 1) {
+        if (row->type != MODEL_UNKNOWN)
+            subject.text[POL_RULE_MODEL_TYPE] = model_type_name(row->type);
+        if (row->model.architecture[0])
+            subject.text[POL_RULE_ARCHITECTURE] = row->model.architecture;
+        subject.text[POL_RULE_STRATEGY] = pol_strategy_name(row->plan.strategy);
+        subject.text[POL_RULE_FILE] = walk->path;
+        subject.text[POL_RULE_TENSOR] = tensor->name;
+    }
+    walk->begun = row->model.parts + 1;
+    return pol_place_of(&c->rules, c->skip_clip, &subject, &rule);
+}
 
 static void place_tensor(void *arg, const struct hdr_tensor *tensor)
 {
     struct walk *walk = arg;
 
     walk->show(walk->arg, &walk->row, tensor,
-               plan_place(walk->plan, walk->placement, tensor->bytes));
+               plan_place(walk->plan, walk->placement, tensor->bytes, ruled_place(walk, tensor)));
 }
 
 int plan_each_tensor(const struct plan *plan, struct plan_placement *placement,
@@ -85,8 +111,10 @@ int plan_each_tensor(const struct plan *plan, struct plan_placement *placement,
 
     *placement = (struct plan_placement){0};
     for (size_t i = 0; i < plan->count && status == 0; i++) {
-        struct walk walk = {plan, placement, plan->row[i], show, arg};
+        struct walk walk = {plan, placement, plan->row[i], show, arg, "", 0};
 
+        if (!realpath(walk.row.path, walk.path))
+            walk.path[0] = '\0'; /* which reading it will complain of */
         status = files_read(walk.row.path, &walk.row.model, place_tensor, &walk);
     }
     return status;
@@ -158,6 +186,10 @@ static int read_models(struct plan *plan)
         if (failed)
             continue;
         row->type = model_type(&row->model, &row->origin);
+        if (plan->config->model_type != CFG_MODEL_TYPE_AUTO) {
+            row->type = (enum model_type)(plan->config->model_type - CFG_MODEL_TYPE_UNET);
+            row->origin = MODEL_FROM_NOTHING;
+        }
         row->estimate = pol_estimate(row->model.tensor_bytes, row->model.format == MODEL_GGUF);
         plan_row(plan, row);
         all->model.tensors += row->model.tensors;
@@ -180,6 +212,7 @@ static int take_options(struct plan *plan)
         return EXIT_CONFIG;
     if (!result.config.enable)
         fprintf(stderr, "warning: enable is false: this is what would happen if it were true\n");
+    plan->config = &result.config;
     plan->settings = cfg_settings(&result.config, plan->view.vram_total, plan->view.ram_total);
     plan->limits = pol_limits(&plan->settings, &plan->view);
     return 0;

@@ -3,6 +3,7 @@
 #ifndef HYBRIDMEM_SCRIPTS_HYBRIDMEM_PLAN_H
 #define HYBRIDMEM_SCRIPTS_HYBRIDMEM_PLAN_H
 
+#include "config/config.h"
 #include "policy/fit.h"
 #include "policy/model.h"
 #include "policy/plan.h"
@@ -35,6 +36,7 @@ struct plan_placement {
 };
 
 struct plan {
+    const struct config *config;
     struct pol_settings settings;
     struct pol_view view;
     struct pol_limits limits;
@@ -58,9 +60,10 @@ int files_read(const char *path, struct model *model, hdr_visit_fn *visit, void 
 
 enum plan_place { PLAN_GPU, PLAN_HOST, PLAN_NOWHERE };
 
-/* Places one tensor after those that are placed, by the verdict that the library would give. */
+/* Places one tensor after those that are placed, by the verdict that the library would give;
+ * `place` is what a rule says. */
 enum plan_place plan_place(const struct plan *plan, struct plan_placement *placement,
-                           uint64_t bytes);
+                           uint64_t bytes, enum pol_place place);
 
 const char *plan_place_name(enum plan_place place);
 

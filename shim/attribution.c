@@ -28,6 +28,7 @@ struct file {
     uint32_t id; /* never used again; 0: nothing is here */
     uint64_t inode;
     uint64_t used; /* when, in uploads */
+    uint64_t estimate;
     struct attribution_model model;
     struct tensor *tensor; /* in the order of the file */
     uint32_t tensors;
@@ -133,6 +134,7 @@ static bool read_format(struct reading *r, const struct hdr_file *in)
         memcpy(r->model.architecture, gguf.architecture, sizeof gguf.architecture);
         memcpy(r->model.general_type, gguf.type, sizeof gguf.type);
         r->model.tensor_bytes = gguf.tensor_bytes;
+        r->model.format = MODEL_GGUF;
         return true;
     }
     /* A header below 2^32 bytes, and an object: no other file is looked at any further. */
@@ -140,6 +142,7 @@ static bool read_format(struct reading *r, const struct hdr_file *in)
         safetensors_read(in, &safetensors, take_tensor, r, &error) != HDR_OK)
         return false;
     r->model.tensor_bytes = safetensors.tensor_bytes;
+    r->model.format = MODEL_SAFETENSORS;
     return true;
 }
 
@@ -149,18 +152,14 @@ static int by_offset(const void *a, const void *b)
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
+/* The option's values stand in the order of the types. */
 static enum model_type type_of(const struct model *model)
 {
-    static const enum model_type types[] = {
-        [CFG_MODEL_TYPE_AUTO] = MODEL_UNKNOWN,
-        [CFG_MODEL_TYPE_UNET] = MODEL_UNET,
-        [CFG_MODEL_TYPE_CLIP] = MODEL_CLIP,
-        [CFG_MODEL_TYPE_VAE] = MODEL_VAE,
-    };
     enum model_origin origin;
     int wish = shim_config()->model_type;
 
-    return wish == CFG_MODEL_TYPE_AUTO ? model_type(model, &origin) : types[wish];
+    return wish == CFG_MODEL_TYPE_AUTO ? model_type(model, &origin)
+                                       : (enum model_type)(wish - CFG_MODEL_TYPE_UNET);
 }
 
 static bool read_header(struct file *f, int fd, uint64_t size)
@@ -172,6 +171,7 @@ static bool read_header(struct file *f, int fd, uint64_t size)
         return false;
     qsort(f->tensor, f->tensors, sizeof f->tensor[0], by_offset);
     f->model.tensor_bytes = r.model.tensor_bytes;
+    f->estimate = pol_estimate(r.model.tensor_bytes, r.model.format == MODEL_GGUF);
     f->model.type = type_of(&r.model);
     memcpy(f->model.architecture, r.model.architecture, sizeof f->model.architecture);
     return true;
@@ -217,6 +217,7 @@ static bool open_model(struct file *f, const char *path)
 static uint32_t name_file(const char *path, uint64_t inode)
 {
     size_t len = strlen(path);
+    struct model_part part;
     struct file *f;
 
     if (len >= ATTRIBUTION_PATH_MAX)
@@ -229,6 +230,10 @@ static uint32_t name_file(const char *path, uint64_t inode)
         clear(f);
         return 0;
     }
+    /* Parts are about as large as each other, and are not looked for. */
+    if (model_part_of_name(path, len, &part) &&
+        __builtin_mul_overflow(f->estimate, part.count, &f->estimate))
+        f->estimate = UINT64_MAX;
     memcpy(f->model.file, path, len + 1);
     f->inode = inode;
     f->id = ++last_id;
@@ -375,6 +380,7 @@ bool attribution_guess(const struct attribution *at, uint64_t bytes,
         memcpy(guess->file, f->model.file, sizeof guess->file);
         memcpy(guess->architecture, f->model.architecture, sizeof guess->architecture);
         guess->type = f->model.type;
+        guess->estimate = f->estimate;
         const struct tensor *next = at->tensor + 1 < f->tensors ? &f->tensor[at->tensor + 1] : NULL;
         uint32_t len = next && is_for(bytes, next) ? next->name_len : 0;
         if (len)

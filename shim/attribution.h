@@ -28,6 +28,7 @@ struct attribution_guess {
     char file[ATTRIBUTION_PATH_MAX];
     char architecture[GGUF_WORD_MAX];    /* "" where the file says none */
     enum model_type type;                /* as the option model_type says, if not auto */
+    uint64_t estimate;                   /* of the whole model (policy/plan.h) */
     char tensor[ATTRIBUTION_TENSOR_MAX]; /* "" where none fits */
 };
 

@@ -38,20 +38,19 @@ uint64_t device_host_share(void)
 
 /* --- devices --------------------------------------------------------------------------------- */
 
-static bool is_target(int ordinal, CUdevice handle)
+const unsigned char *device_uuid(const struct device *d)
+{
+    return d->has_uuid ? (const unsigned char *)d->uuid.bytes : NULL;
+}
+
+static bool is_target(const struct device *d)
 {
     const struct cfg_gpus *wish = &shim_config()->target_gpu;
-    CUuuid uuid;
-    bool have_uuid = !wish->all && driver.cuDeviceGetUuid(&uuid, handle) == CUDA_SUCCESS;
 
-    if (wish->all)
-        return true;
-    for (size_t i = 0; i < wish->count; i++) {
-        const unsigned char *bytes = have_uuid ? (const unsigned char *)uuid.bytes : NULL;
-        if (pol_gpu_is(&wish->gpu[i], ordinal, bytes))
+    for (size_t i = 0; i < wish->count && !wish->all; i++)
+        if (pol_gpu_is(&wish->gpu[i], d->ordinal, device_uuid(d)))
             return true;
-    }
-    return false;
+    return wish->all;
 }
 
 struct device *device_known(int ordinal)
@@ -73,7 +72,8 @@ struct device *device_get(int ordinal)
         if (driver.cuDeviceGet(&handle, ordinal) == CUDA_SUCCESS) {
             d->ordinal = ordinal;
             d->handle = handle;
-            d->target = is_target(ordinal, handle);
+            d->has_uuid = driver.cuDeviceGetUuid(&d->uuid, handle) == CUDA_SUCCESS;
+            d->target = is_target(d);
             pthread_mutex_init(&d->lock, NULL);
             atomic_store(&known[ordinal], true);
         } else {
@@ -98,11 +98,11 @@ static void say_budget(const struct device *d)
              log_size(d->limits.sys_avail, host));
 }
 
-/* With a vram_limit every byte needs a verdict; otherwise the budget leaves the small ones alone.
- */
+/* With a vram_limit every byte needs a verdict, and rules may be about any; otherwise the budget
+ * leaves the small ones alone. */
 static uint64_t small_below(const struct pol_settings *settings)
 {
-    if (settings->vram_limit != POL_NONE)
+    if (settings->vram_limit != POL_NONE || shim_config()->rules.count || shim_config()->skip_clip)
         return 0;
     return settings->placement == POL_PLACEMENT_DEVICE_FIRST ? UINT64_MAX : settings->min_redirect;
 }

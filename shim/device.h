@@ -15,6 +15,8 @@
 struct device {
     int ordinal; /* as the process counts, after CUDA_VISIBLE_DEVICES */
     CUdevice handle;
+    bool has_uuid;
+    CUuuid uuid;
     bool target;                 /* target_gpu names it */
     _Atomic bool stream_ordered; /* has an allocation been made in stream order? */
     CUcontext primary;           /* as cuDevicePrimaryCtxRetain last gave it; NULL if never */
@@ -44,6 +46,9 @@ struct device *device_get(int ordinal);
 
 /* The device if anything is known of it; NULL otherwise. Calls no driver function. */
 struct device *device_known(int ordinal);
+
+/* 16 bytes; NULL where the driver does not tell. */
+const unsigned char *device_uuid(const struct device *device);
 
 /* The limits that hold now. Asks driver and system if the last poll is older than stats_ttl_ms, or
  * if `fresh`. With the device's lock held. */

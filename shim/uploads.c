@@ -1,5 +1,6 @@
 #include "shim/uploads.h"
 
+#include "policy/plan.h"
 #include "shim/attribution.h"
 #include "shim/core.h"
 #include "shim/hooks.h"
@@ -7,6 +8,7 @@
 #include "shim/log.h"
 #include "shim/vmm.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 
 /* A thread that uses more devices than this forgets one for another. */
@@ -42,7 +44,7 @@ static bool wants_models(void)
 {
     const struct config *c = shim_config();
 
-    return c->skip_clip || c->stats_file[0] || log_wants(CFG_LOG_INFO);
+    return c->rules.count || c->skip_clip || c->stats_file[0] || log_wants(CFG_LOG_INFO);
 }
 
 /* --- copies and sets ------------------------------------------------------------------------- */
@@ -133,22 +135,64 @@ void uploads_copy(CUdeviceptr dst, CUdeviceptr src, uint64_t bytes)
 
 /* --- blocks ---------------------------------------------------------------------------------- */
 
+static const char *text_or_null(const char *text)
+{
+    return *text ? text : NULL;
+}
+
+/* What is known of the model that is being loaded; `guess` holds the texts. */
+static void describe_model(struct device *d, const struct attribution_guess *guess,
+                           struct pol_subject *subject)
+{
+    struct pol_limits limits;
+
+    pthread_mutex_lock(&d->lock);
+    limits = *device_limits(d, false);
+    pthread_mutex_unlock(&d->lock);
+    if (guess->type != MODEL_UNKNOWN)
+        subject->text[POL_RULE_MODEL_TYPE] = model_type_name(guess->type);
+    subject->text[POL_RULE_ARCHITECTURE] = text_or_null(guess->architecture);
+    subject->text[POL_RULE_STRATEGY] =
+        pol_strategy_name(pol_plan(guess->estimate, limits.gpu_budget, limits.sys_avail).strategy);
+    subject->text[POL_RULE_FILE] = guess->file;
+    subject->text[POL_RULE_TENSOR] = text_or_null(guess->tensor);
+}
+
+static enum pol_place ruled_place(struct seat *s, const struct alloc_request *request,
+                                  uint64_t bytes)
+{
+    struct pol_subject subject = {
+        .text[POL_RULE_PROCESS] = program_invocation_short_name,
+        .bytes = bytes,
+        .allocator = request->physical ? POL_ALLOCATOR_VMM
+                     : request->order  ? POL_ALLOCATOR_ASYNC
+                                       : POL_ALLOCATOR_MALLOC,
+        .device = s->device->ordinal,
+        .uuid = device_uuid(s->device),
+    };
+    struct attribution_guess guess;
+    char size[LOG_SIZE_MAX];
+    unsigned rule;
+
+    if (attribution_guess(&s->load, bytes, &guess))
+        describe_model(s->device, &guess, &subject);
+    enum pol_place place =
+        pol_place_of(&shim_config()->rules, shim_config()->skip_clip, &subject, &rule);
+    if (rule)
+        log_debug("cuda:%d: %s: rule %u matches", s->device->ordinal, log_size(bytes, size), rule);
+    return place;
+}
+
 void uploads_predict(struct device *device, const struct alloc_request *request,
                      struct pol_request *asked)
 {
     struct seat *s = seat_of(device);
-    struct attribution_guess guess;
 
-    (void)request;
     asked->class = pol_phase_class(&s->phase, asked->bytes);
-    asked->place = POL_PLACE_AUTO;
-    if (likely(!s->load.model))
-        return;
-    if (asked->class == POL_CLASS_WORKING)
+    if (asked->class == POL_CLASS_WORKING && s->load.model)
         attribution_end(&s->load);
-    else if (shim_config()->skip_clip && attribution_guess(&s->load, asked->bytes, &guess) &&
-             guess.type == MODEL_CLIP)
-        asked->place = POL_PLACE_SKIP;
+    if (unlikely(shim_config()->rules.count || shim_config()->skip_clip))
+        asked->place = ruled_place(s, request, asked->bytes);
 }
 
 void uploads_block_allocated(struct device *device, uint64_t address, uint64_t bytes)

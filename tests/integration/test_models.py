@@ -248,3 +248,116 @@ def test_skip_clip_follows_model_type(run, unet, clip):
     ):
         done = loaded(run, path, work=0, env={**env, "HYBRIDMEM_MODEL_TYPE": wish})
         assert done.stats["models"][0]["device_bytes"] == on_device
+
+
+# --- rules ----------------------------------------------------------------------------------------
+
+KNOWN = 30 * MIB  # of 16 tensors of 2 MiB, of which the first comes before anything is known
+ALL = 32 * MIB + 16 * MIB  # and two blocks of working memory
+
+
+def policy(tmp_path, *rules):
+    path = tmp_path / "policy.json"
+    path.write_text(json.dumps({"rules": [{"match": match, "place": place} for match, place in rules]}))
+    return {"HYBRIDMEM_POLICY": str(path)}
+
+
+def ruled(run, tmp_path, model, *rules, way="htod", work=2, env=None):
+    """On a card with room for all."""
+    full = {"SIMCUDA_VRAM": "256MiB", **policy(tmp_path, *rules), **(env or {})}
+    return loaded(run, model, way=way, work=work, env=full).device["redirected_bytes"]
+
+
+UUID = "GPU-73696d75-6c61-7465-6463-756461000000"  # the simulator's device 0
+
+
+@pytest.mark.parametrize(
+    "match,other,moved",
+    [
+        ({"model_type": "gguf_unet"}, {"model_type": ["gguf_clip", "gguf_vae"]}, KNOWN),
+        ({"architecture": "fl?x"}, {"architecture": "sd*"}, KNOWN),
+        ({"strategy": "gguf_hybrid"}, {"strategy": ["gpu_only", "gguf_insufficient"]}, KNOWN),
+        ({"file": "flux*"}, {"file": "*.safetensors"}, KNOWN),
+        ({"file": "*/flux.gguf"}, {"file": "/flux.gguf"}, KNOWN),
+        ({"tensor": "*_attn.*"}, {"tensor": "*norm*"}, KNOWN),
+        ({"tensor": "double_blocks.1?.*"}, {"tensor": "double_blocks.?"}, 6 * 2 * MIB),
+        ({"process": "host_direct_mo*"}, {"process": "python*"}, ALL),
+        ({"device": "cuda:0"}, {"device": "cuda:1"}, ALL),
+        ({"device": UUID[:12]}, {"device": "GPU-ffffffff"}, ALL),
+        ({"allocator": "malloc"}, {"allocator": ["async", "vmm"]}, ALL),
+        ({"min_size": "8MiB"}, {"min_size": "9MiB"}, 16 * MIB),
+        ({"min_size": "1MiB", "max_size": "2MiB"}, {"min_size": "3MiB", "max_size": "7MiB"}, 32 * MIB),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_conditions(run, tmp_path, unet, match, other, moved):
+    """In the second run a rule about something else comes first, and one that would match, last."""
+    assert ruled(run, tmp_path, unet, (match, "host")) == pytest.approx(moved, abs=8)
+    first = [(other, "device"), (match, "host"), (match, "device")]
+    assert ruled(run, tmp_path, unet, *first) == pytest.approx(moved, abs=8)
+    assert ruled(run, tmp_path, unet, (other, "host")) == 0
+
+
+def test_names_of_tensors(run, tmp_path, unet):
+    """What is uploaded next is what comes next in the file."""
+    match = {"tensor": ["*.3.img_attn.qkv.weight", "*.0.img*"]}
+    assert ruled(run, tmp_path, unet, (match, "host")) == 2 * MIB
+
+
+@pytest.mark.parametrize("way,allocator", [("ordered", "async"), ("mapped", "vmm")])
+def test_allocators(run, tmp_path, unet, way, allocator):
+    rules = [({"allocator": allocator, "max_size": "2MiB"}, "host")]
+    assert ruled(run, tmp_path, unet, *rules, way=way) == 32 * MIB
+    assert ruled(run, tmp_path, unet, *rules) == 0
+
+
+def test_places(run, tmp_path, big_unet):
+    """48 MiB on a card of 64, 38 of which are the budget; then on one of 40."""
+    match = {"model_type": "gguf_unet"}
+    small = {**CARD, "SIMCUDA_VRAM": "40MiB"}
+
+    def moved(*places, env=CARD):
+        return ruled(run, tmp_path, big_unet, *[(match, p) for p in places], work=0, env=env)
+
+    assert moved("auto", "host") == 10 * MIB
+    assert moved("host") == 46 * MIB
+    assert moved("device") == 0
+    assert moved("device", env=small) == 10 * MIB
+    assert moved("skip") == 0
+    env = {**small, **policy(tmp_path, (match, "skip"))}
+    done = run(HOST, "htod", 0, *arguments(big_unet), shim=True, env=env)
+    assert (done.returncode, done.device["redirected_bytes"]) == (1, 0)
+    assert "CUDA_ERROR_OUT_OF_MEMORY" in done.stdout
+
+
+def test_rules_hold_for_every_placement(run, tmp_path, unet):
+    for placement in ("adaptive", "strict", "device_first"):
+        env = {"HYBRIDMEM_PLACEMENT": placement}
+        assert ruled(run, tmp_path, unet, ({"min_size": "8MiB"}, "host"), env=env) == 16 * MIB
+
+
+def test_the_plan_follows_the_rules(run, tmp_path, big_unet, clip):
+    rules = [
+        ({"tensor": ["*.1?.*", "*.2?.*"], "model_type": "gguf_unet"}, "host"),
+        ({"file": "t5*", "strategy": "gguf_hybrid", "tensor": "enc.blk.?.*"}, "device"),
+    ]
+    env = policy(tmp_path, *rules)
+    plan = planned(big_unet, clip, options=("--policy", env["HYBRIDMEM_POLICY"]))
+    models = loaded(run, big_unet, clip, work=0, env=env).stats["models"]
+    for path, model in zip((big_unet, clip), models):
+        own = [t for t in plan["tensors"] if t["file"] == str(path)]
+        for place, key in (("gpu", "device_bytes"), ("host", "host_bytes")):
+            assert sum(t["bytes"] for t in own if t["place"] == place) == model[key]
+    assert models[0]["host_bytes"] == 14 * 2 * MIB
+    assert models[1]["host_bytes"] == 28 * MIB
+
+
+@pytest.mark.parametrize("option,value", [("skip_clip", "true"), ("model_type", "gguf_vae")])
+def test_the_plan_follows_the_models_options(clip, option, value):
+    before, plan = planned(clip), planned(clip, options=("--set", f"{option}={value}"))
+    if option == "skip_clip":
+        assert before["placed"]["host_bytes"] == 10 * MIB
+        assert plan["placed"] == {"gpu_bytes": 48 * MIB, "host_bytes": 0, "nowhere_bytes": 0}
+    else:
+        assert before["models"][0]["type"] == "gguf_clip"
+        assert plan["models"][0]["type"] == value
