@@ -163,6 +163,20 @@ void pol_phase_write(struct pol_phase *phase, uint64_t address, uint64_t bytes)
     block->state = WRITTEN;
 }
 
+void pol_phase_loading(struct pol_phase *phase)
+{
+    if (phase->class == POL_CLASS_WORKING) {
+        phase->class = POL_CLASS_WEIGHTS;
+        phase->gap = 0;
+    }
+}
+
+void pol_phase_loaded(struct pol_phase *phase)
+{
+    if (phase->class == POL_CLASS_WEIGHTS)
+        end_weights(phase);
+}
+
 static void forget(struct pol_phase *phase, struct pol_phase_block *block)
 {
     uint64_t bytes = block->bytes;

@@ -55,6 +55,11 @@ void pol_phase_upload(struct pol_phase *phase, uint64_t address, uint64_t bytes)
 /* Another write that was seen: a set, a copy from device memory. */
 void pol_phase_write(struct pol_phase *phase, uint64_t address, uint64_t bytes);
 
+/* Where the file is known that is uploaded: a tensor of it comes for the first time (before
+ * pol_phase_upload), and all of it has come (after). */
+void pol_phase_loading(struct pol_phase *phase);
+void pol_phase_loaded(struct pol_phase *phase);
+
 /* A block, or any range of addresses, is gone. */
 void pol_phase_free(struct pol_phase *phase, uint64_t address, uint64_t bytes);
 

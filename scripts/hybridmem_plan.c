@@ -38,11 +38,11 @@ static const char help_text[] =
  */
 
 enum plan_place plan_place(const struct plan *plan, struct plan_placement *placement,
-                           uint64_t bytes, enum pol_place place)
+                           const struct pol_request *request)
 {
+    uint64_t bytes = request->bytes;
     struct pol_usage usage = {placement->device_bytes, placement->host_bytes};
-    struct pol_request request = {bytes, POL_CLASS_WEIGHTS, place};
-    struct pol_verdict verdict = pol_decide(&plan->settings, &plan->limits, &usage, &request);
+    struct pol_verdict verdict = pol_decide(&plan->settings, &plan->limits, &usage, request);
     bool room =
         bytes <= plan->view.vram_free && placement->device_bytes <= plan->view.vram_free - bytes;
 
@@ -70,12 +70,12 @@ struct walk {
     plan_tensor_fn *show;
     void *arg;
     char path[PATH_MAX]; /* from the root, as the library sees it */
+    bool is_next;        /* another model was before it */
     unsigned begun;      /* parts whose first tensor was seen */
 };
 
-/* The library learns from uploads what is being loaded: of the first tensor of each file it knows
- * nothing yet when the memory is asked for. */
-static enum pol_place ruled_place(struct walk *walk, const struct hdr_tensor *tensor)
+static enum pol_place ruled_place(const struct walk *walk, const struct hdr_tensor *tensor,
+                                  bool known)
 {
     const struct config *c = walk->plan->config;
     const struct plan_row *row = &walk->row;
@@ -83,7 +83,7 @@ static enum pol_place ruled_place(struct walk *walk, const struct hdr_tensor *te
         .bytes = tensor->bytes, .allocator = POL_ALLOCATOR_MALLOC, .device = -1};
     unsigned rule;
 
-    if (walk->begun == row->model.parts + 1) {
+    if (known) {
         if (row->type != MODEL_UNKNOWN)
             subject.text[POL_RULE_MODEL_TYPE] = model_type_name(row->type);
         if (row->model.architecture[0])
@@ -92,16 +92,24 @@ static enum pol_place ruled_place(struct walk *walk, const struct hdr_tensor *te
         subject.text[POL_RULE_FILE] = walk->path;
         subject.text[POL_RULE_TENSOR] = tensor->name;
     }
-    walk->begun = row->model.parts + 1;
     return pol_place_of(&c->rules, c->skip_clip, &subject, &rule);
 }
 
+/* The library learns from uploads what is being loaded: of the first tensor of each file it knows
+ * nothing yet when the memory is asked for, or only that the file before it was complete, after
+ * which working memory was to be expected. */
 static void place_tensor(void *arg, const struct hdr_tensor *tensor)
 {
     struct walk *walk = arg;
+    unsigned part = walk->row.model.parts + 1;
+    bool known = walk->begun == part;
+    struct pol_request request = {tensor->bytes, POL_CLASS_WEIGHTS,
+                                  ruled_place(walk, tensor, known)};
 
-    walk->show(walk->arg, &walk->row, tensor,
-               plan_place(walk->plan, walk->placement, tensor->bytes, ruled_place(walk, tensor)));
+    if (!known && (walk->is_next || walk->begun))
+        request.class = POL_CLASS_WORKING;
+    walk->begun = part;
+    walk->show(walk->arg, &walk->row, tensor, plan_place(walk->plan, walk->placement, &request));
 }
 
 int plan_each_tensor(const struct plan *plan, struct plan_placement *placement,
@@ -111,7 +119,7 @@ int plan_each_tensor(const struct plan *plan, struct plan_placement *placement,
 
     *placement = (struct plan_placement){0};
     for (size_t i = 0; i < plan->count && status == 0; i++) {
-        struct walk walk = {plan, placement, plan->row[i], show, arg, "", 0};
+        struct walk walk = {plan, placement, plan->row[i], show, arg, "", i > 0, 0};
 
         if (!realpath(walk.row.path, walk.path))
             walk.path[0] = '\0'; /* which reading it will complain of */

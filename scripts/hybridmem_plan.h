@@ -60,10 +60,9 @@ int files_read(const char *path, struct model *model, hdr_visit_fn *visit, void 
 
 enum plan_place { PLAN_GPU, PLAN_HOST, PLAN_NOWHERE };
 
-/* Places one tensor after those that are placed, by the verdict that the library would give;
- * `place` is what a rule says. */
+/* Places one tensor after those that are placed, by the verdict that the library would give. */
 enum plan_place plan_place(const struct plan *plan, struct plan_placement *placement,
-                           uint64_t bytes, enum pol_place place);
+                           const struct pol_request *request);
 
 const char *plan_place_name(enum plan_place place);
 

@@ -307,11 +307,12 @@ static uint32_t tensor_at(const struct file *f, uint64_t offset)
     return low;
 }
 
-/* A tensor whose first byte comes is uploaded anew. */
-static void place(struct file *f, struct tensor *t, uint64_t offset, uint64_t end, bool to_host)
+/* A tensor whose first byte comes is uploaded anew. True if it never was before. */
+static bool place(struct file *f, struct tensor *t, uint64_t offset, uint64_t end, bool to_host)
 {
     uint64_t from = offset > t->offset ? offset : t->offset;
     uint64_t to = end < t->offset + t->bytes ? end : t->offset + t->bytes;
+    bool is_new = !t->device_bytes && !t->host_bytes;
 
     if (from == t->offset) {
         f->model.device_bytes -= t->device_bytes;
@@ -321,10 +322,12 @@ static void place(struct file *f, struct tensor *t, uint64_t offset, uint64_t en
     *(to_host ? &t->host_bytes : &t->device_bytes) += to - from;
     *(to_host ? &f->model.host_bytes : &f->model.device_bytes) += to - from;
     f->loaded += to - from;
+    return is_new;
 }
 
-static void take_upload(struct file *f, struct attribution *at, const struct device *device,
-                        uint64_t offset, uint64_t end, bool to_host)
+static enum attribution_news take_upload(struct file *f, struct attribution *at,
+                                         const struct device *device, uint64_t offset, uint64_t end,
+                                         bool to_host)
 {
     uint64_t insufficient = atomic_load_explicit(&device->insufficient, memory_order_relaxed);
 
@@ -332,17 +335,24 @@ static void take_upload(struct file *f, struct attribution *at, const struct dev
         f->insufficient = insufficient;
     f->is_short = insufficient > f->insufficient;
     f->used = ++uploads;
+    enum attribution_news news = ATTRIBUTION_NOTHING;
     for (uint32_t i = tensor_at(f, offset); i < f->tensors && f->tensor[i].offset < end; i++) {
-        place(f, &f->tensor[i], offset, end, to_host);
+        if (place(f, &f->tensor[i], offset, end, to_host))
+            news = ATTRIBUTION_LOADING;
         *at = (struct attribution){f->id, i};
     }
+    /* Both: a tensor may come twice, and a model again. */
+    bool complete = f->loaded >= f->model.tensor_bytes &&
+                    f->model.device_bytes + f->model.host_bytes >= f->model.tensor_bytes;
+    return complete ? ATTRIBUTION_COMPLETE : news;
 }
 
-void attribution_upload(struct attribution *at, const struct device *device, uint64_t src,
-                        uint64_t bytes, bool to_host)
+enum attribution_news attribution_upload(struct attribution *at, const struct device *device,
+                                         uint64_t src, uint64_t bytes, bool to_host)
 {
     struct news before = {.any = false}, now = {.any = false};
     struct mapping found;
+    enum attribution_news what = ATTRIBUTION_NOTHING;
 
     pthread_mutex_lock(&lock);
     if (mappings_find(src, name_file, &found)) {
@@ -350,8 +360,8 @@ void attribution_upload(struct attribution *at, const struct device *device, uin
         uint64_t end = found.offset + (bytes < found.left ? bytes : found.left);
         if (last && last != f)
             end_pass(last, &before);
-        take_upload(f, at, device, found.offset, end, to_host);
-        if (f->loaded >= f->model.tensor_bytes) {
+        what = take_upload(f, at, device, found.offset, end, to_host);
+        if (what == ATTRIBUTION_COMPLETE) {
             end_pass(f, &now);
             *at = (struct attribution){0};
         }
@@ -359,6 +369,7 @@ void attribution_upload(struct attribution *at, const struct device *device, uin
     pthread_mutex_unlock(&lock);
     say(&before);
     say(&now);
+    return what;
 }
 
 /* --- guesses --------------------------------------------------------------------------------- */
@@ -386,6 +397,7 @@ bool attribution_guess(const struct attribution *at, uint64_t bytes,
         if (len)
             memcpy(guess->tensor, f->names + next->name, len);
         guess->tensor[len] = '\0';
+        guess->is_new = len && !next->device_bytes && !next->host_bytes;
     }
     pthread_mutex_unlock(&lock);
     return f;

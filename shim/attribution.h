@@ -30,12 +30,18 @@ struct attribution_guess {
     enum model_type type;                /* as the option model_type says, if not auto */
     uint64_t estimate;                   /* of the whole model (policy/plan.h) */
     char tensor[ATTRIBUTION_TENSOR_MAX]; /* "" where none fits */
+    bool is_new;                         /* that tensor was never uploaded */
 };
 
 /* An upload of `bytes` from the host's `src`, into VRAM or redirected memory of `device`. *at
  * becomes where the load stands; a source that tells nothing leaves it alone. */
-void attribution_upload(struct attribution *at, const struct device *device, uint64_t src,
-                        uint64_t bytes, bool to_host);
+enum attribution_news {
+    ATTRIBUTION_NOTHING,
+    ATTRIBUTION_LOADING,  /* of a tensor that was never uploaded before */
+    ATTRIBUTION_COMPLETE, /* all of the model has come: the load is nowhere now */
+};
+enum attribution_news attribution_upload(struct attribution *at, const struct device *device,
+                                         uint64_t src, uint64_t bytes, bool to_host);
 
 /* False if nothing is known of the next allocation: no model is being loaded. */
 bool attribution_guess(const struct attribution *at, uint64_t bytes,

@@ -44,7 +44,8 @@ static bool wants_models(void)
 {
     const struct config *c = shim_config();
 
-    return c->rules.count || c->skip_clip || c->stats_file[0] || log_wants(CFG_LOG_INFO);
+    return c->placement == CFG_PLACEMENT_ADAPTIVE || c->rules.count || c->skip_clip ||
+           c->stats_file[0] || log_wants(CFG_LOG_INFO);
 }
 
 /* --- copies and sets ------------------------------------------------------------------------- */
@@ -65,11 +66,16 @@ static void take_upload(CUdeviceptr dst, uint64_t src, uint64_t bytes)
 
     if (!s)
         return;
-    pol_phase_upload(&s->phase, dst, bytes);
+    enum attribution_news news = ATTRIBUTION_NOTHING;
     if (wants_models())
-        attribution_upload(&s->load, s->device, src, bytes,
-                           core_is_ours(dst, &block) ||
-                               vmm_range_is_redirected(dst, bytes, &ordinal));
+        news = attribution_upload(&s->load, s->device, src, bytes,
+                                  core_is_ours(dst, &block) ||
+                                      vmm_range_is_redirected(dst, bytes, &ordinal));
+    if (news == ATTRIBUTION_LOADING)
+        pol_phase_loading(&s->phase);
+    pol_phase_upload(&s->phase, dst, bytes);
+    if (news == ATTRIBUTION_COMPLETE)
+        pol_phase_loaded(&s->phase);
 }
 
 static void take_write(CUdeviceptr dst, uint64_t bytes)
@@ -158,8 +164,9 @@ static void describe_model(struct device *d, const struct attribution_guess *gue
     subject->text[POL_RULE_TENSOR] = text_or_null(guess->tensor);
 }
 
-static enum pol_place ruled_place(struct seat *s, const struct alloc_request *request,
-                                  uint64_t bytes)
+/* `guess` is NULL where no model is known. */
+static enum pol_place ruled_place(struct device *d, const struct alloc_request *request,
+                                  uint64_t bytes, const struct attribution_guess *guess)
 {
     struct pol_subject subject = {
         .text[POL_RULE_PROCESS] = program_invocation_short_name,
@@ -167,32 +174,40 @@ static enum pol_place ruled_place(struct seat *s, const struct alloc_request *re
         .allocator = request->physical ? POL_ALLOCATOR_VMM
                      : request->order  ? POL_ALLOCATOR_ASYNC
                                        : POL_ALLOCATOR_MALLOC,
-        .device = s->device->ordinal,
-        .uuid = device_uuid(s->device),
+        .device = d->ordinal,
+        .uuid = device_uuid(d),
     };
-    struct attribution_guess guess;
     char size[LOG_SIZE_MAX];
     unsigned rule;
 
-    if (attribution_guess(&s->load, bytes, &guess))
-        describe_model(s->device, &guess, &subject);
+    if (guess)
+        describe_model(d, guess, &subject);
     enum pol_place place =
         pol_place_of(&shim_config()->rules, shim_config()->skip_clip, &subject, &rule);
     if (rule)
-        log_debug("cuda:%d: %s: rule %u matches", s->device->ordinal, log_size(bytes, size), rule);
+        log_debug("cuda:%d: %s: rule %u matches", d->ordinal, log_size(bytes, size), rule);
     return place;
 }
 
+/* What is known of a load is better evidence than the stream of calls: a tensor that was not there
+ * yet and comes next in the file is no working memory, whatever its shape. */
 void uploads_predict(struct device *device, const struct alloc_request *request,
                      struct pol_request *asked)
 {
     struct seat *s = seat_of(device);
+    struct attribution_guess guess;
+    bool known = s->load.model && attribution_guess(&s->load, asked->bytes, &guess);
 
-    asked->class = pol_phase_class(&s->phase, asked->bytes);
-    if (asked->class == POL_CLASS_WORKING && s->load.model)
+    /* One handle of several says nothing of the range that they are mapped to. */
+    asked->class = pol_phase_class(&s->phase, request->physical ? 0 : asked->bytes);
+    if (known && guess.is_new)
+        asked->class = POL_CLASS_WEIGHTS;
+    else if (known && pol_phase_class(&s->phase, 0) == POL_CLASS_WORKING) {
         attribution_end(&s->load);
+        known = false;
+    }
     if (unlikely(shim_config()->rules.count || shim_config()->skip_clip))
-        asked->place = ruled_place(s, request, asked->bytes);
+        asked->place = ruled_place(device, request, asked->bytes, known ? &guess : NULL);
 }
 
 void uploads_block_allocated(struct device *device, uint64_t address, uint64_t bytes)

@@ -214,6 +214,37 @@ START_TEST(guesses)
 }
 END_TEST
 
+START_TEST(news_of_a_load)
+{
+    uint64_t data = mapped_model("flux.gguf", "flux", "double_blocks");
+    static const struct {
+        uint64_t at, bytes;
+        enum attribution_news news;
+    } steps[] = {
+        {0, MIB, ATTRIBUTION_LOADING},
+        {0, MIB, ATTRIBUTION_NOTHING}, /* again, and again */
+        {0, MIB, ATTRIBUTION_NOTHING},
+        {0, MIB, ATTRIBUTION_NOTHING},
+        {0, MIB, ATTRIBUTION_NOTHING},
+        {MIB, MIB, ATTRIBUTION_LOADING},
+        {2 * MIB, MIB, ATTRIBUTION_NOTHING}, /* the rest of a tensor */
+        {3 * MIB, 3 * MIB, ATTRIBUTION_LOADING},
+        {6 * MIB, 4 * MIB, ATTRIBUTION_COMPLETE},
+        {0, MIB, ATTRIBUTION_NOTHING},
+    };
+
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        ck_assert_int_eq(
+            attribution_upload(&at, &device, data + steps[i].at, steps[i].bytes, false),
+            steps[i].news);
+        ck_assert_int_eq(at.model == 0, steps[i].news == ATTRIBUTION_COMPLETE);
+    }
+    ck_assert(attribution_guess(&at, 2 * MIB, &guess));
+    ck_assert_str_eq(guess.tensor, "double_blocks.1.weight");
+    ck_assert(!guess.is_new);
+}
+END_TEST
+
 START_TEST(names_of_any_length)
 {
     char prefix[ATTRIBUTION_TENSOR_MAX + 10];
@@ -371,6 +402,7 @@ int main(void)
     tcase_add_test(tests, uploads_of_all_kinds_of_ranges);
     tcase_add_test(tests, part_of_a_file_is_mapped);
     tcase_add_test(tests, guesses);
+    tcase_add_test(tests, news_of_a_load);
     tcase_add_test(tests, names_of_any_length);
     tcase_add_test(tests, parts_tell_by_names);
     tcase_add_test(tests, safetensors);

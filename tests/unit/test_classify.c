@@ -534,6 +534,25 @@ START_TEST(small_ones_do_not_count)
 }
 END_TEST
 
+/* Where the file is known, nothing needs to be guessed from blocks. */
+START_TEST(a_known_file_tells_at_once)
+{
+    load(8 * MIB);
+    pol_phase_loading(&phase);
+    ck_assert_int_eq(now(), POL_CLASS_WEIGHTS);
+    load(8 * MIB);
+    pol_phase_loaded(&phase);
+    ck_assert_int_eq(now(), POL_CLASS_WORKING);
+    alloc(8 * MIB);
+    pol_phase_loading(&phase);
+    ck_assert_int_eq(now(), POL_CLASS_WEIGHTS);
+    fresh();
+    pol_phase_loaded(&phase);
+    pol_phase_loading(&phase);
+    ck_assert_int_eq(now(), POL_CLASS_UNKNOWN);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("classify");
@@ -564,6 +583,7 @@ int main(void)
     tcase_add_test(core, models_that_stay);
     tcase_add_test(core, a_model_that_is_freed_is_forgotten);
     tcase_add_test(core, small_ones_do_not_count);
+    tcase_add_test(core, a_known_file_tells_at_once);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
