@@ -14,7 +14,7 @@
 static const char synopsis[] =
     "Usage: hybridmem run [--policy FILE] [--set KEY=VALUE]... [--] PROGRAM [ARGUMENT]...\n"
     "       hybridmem check [FILE]\n"
-    "       hybridmem plan --vram SIZE [OPTION]... MODEL...\n"
+    "       hybridmem plan --vram SIZE | --gpu N [OPTION]... MODEL...\n"
     "       hybridmem --help | --version\n";
 
 int cli_usage(const char *problem, const char *what)
@@ -78,8 +78,8 @@ static int help(void)
         "check  says what is wrong with FILE and the environment, and which value each option has\n"
         "       in the end, and from where. Exit status 78 when anything is wrong.\n"
         "plan   reads the headers of model files (GGUF, safetensors) and says what would lie\n"
-        "       where, and what would make it fit. No GPU is asked. \"hybridmem plan --help\"\n"
-        "       has its options.\n"
+        "       where, and what would make it fit: on this machine's GPU (--gpu), or on any card\n"
+        "       (--vram). \"hybridmem plan --help\" has its options.\n"
         "\n"
         "  --policy FILE     JSON file with options; the same as HYBRIDMEM_POLICY=FILE\n"
         "  --set KEY=VALUE   one option, over file and environment; may be repeated\n"

@@ -5,6 +5,7 @@
 
 #include "config/option.h"
 #include "scripts/command.h"
+#include "scripts/hybridmem_gpu.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -16,14 +17,16 @@
 #define PCIE_ASSUMED UINT64_C(12000000000)
 
 static const char help_text[] =
-    "Usage: hybridmem plan --vram SIZE [OPTION]... MODEL...\n"
+    "Usage: hybridmem plan --vram SIZE | --gpu N [OPTION]... MODEL...\n"
     "\n"
     "Reads the headers of MODELs (GGUF, in one file or as -00001-of-0000N.gguf; safetensors)\n"
     "and says, for each one alone and for all together: type, size, estimate, how much of it\n"
     "lies on the GPU and how much in host memory, and which settings would make it fit.\n"
     "\n"
-    "  --vram SIZE       the card's memory (no GPU is asked)\n"
-    "  --free SIZE       how much of it is free; default: all\n"
+    "  --gpu N           the card that programs see as cuda:N: the driver says how much memory\n"
+    "                    it has, and how much of that is free\n"
+    "  --vram SIZE       the card's memory, whatever a driver says\n"
+    "  --free SIZE       how much of it is free; default: all, or as the driver says\n"
     "  --ram SIZE        the machine's RAM; default: this machine's\n"
     "  --ram-free SIZE   how much of it is available; default: this machine's, or all of --ram\n"
     "  --pcie NUMBER     GB/s between host memory and GPU; default: 12 is assumed\n"
@@ -259,14 +262,40 @@ static bool meminfo(uint64_t *total, uint64_t *available)
 struct sizes {
     uint64_t vram, vram_free, ram, ram_free;
     bool has_vram, has_vram_free, has_ram, has_ram_free;
+    int gpu; /* -1: none is asked */
 };
 
-static int complete(struct plan *plan, const struct sizes *s)
+/* What the card says holds where nothing else is given. */
+static int ask_gpu(struct sizes *s)
+{
+    struct gpu gpu;
+    const char *problem = gpu_read(s->gpu, &gpu);
+
+    if (problem) {
+        fprintf(stderr, "hybridmem: --gpu %d: %s\n", s->gpu, problem);
+        return EXIT_NO_LIBRARY;
+    }
+    if (!s->has_vram && !s->has_vram_free && !gpu.knows_free)
+        fprintf(stderr,
+                "warning: --gpu %d: NVML does not tell what is free: all of it, is assumed\n",
+                s->gpu);
+    if (!s->has_vram) {
+        s->vram_free = s->has_vram_free ? s->vram_free : gpu.free;
+        s->vram = gpu.total;
+        s->has_vram = s->has_vram_free = true;
+    }
+    return 0;
+}
+
+static int complete(struct plan *plan, struct sizes *s)
 {
     struct pol_view *view = &plan->view;
+    int status = s->gpu >= 0 ? ask_gpu(s) : 0;
 
+    if (status != 0)
+        return status;
     if (!s->has_vram)
-        return cli_usage("no --vram given: how much memory has the card?", "");
+        return cli_usage("no --vram and no --gpu given: how much memory has the card?", "");
     view->vram_total = s->vram;
     view->vram_free = s->has_vram_free ? s->vram_free : s->vram;
     if (view->vram_free > view->vram_total)
@@ -297,6 +326,13 @@ static bool take_size(int *i, int argc, char **argv, const char *name, uint64_t 
     return true;
 }
 
+/* "1", "cuda:1"; -1 for anything else. */
+static int ordinal(const char *text)
+{
+    text += strncmp(text, "cuda:", 5) == 0 ? 5 : 0;
+    return strlen(text) <= 3 && *text && text[strspn(text, "0123456789")] == '\0' ? atoi(text) : -1;
+}
+
 static int take_option(int *i, int argc, char **argv, struct plan *plan, struct sizes *s)
 {
     const char *value;
@@ -315,6 +351,10 @@ static int take_option(int *i, int argc, char **argv, struct plan *plan, struct 
     if (strcmp(argv[*i], "--tensors") == 0) {
         plan->tensors = true;
         return 0;
+    }
+    if ((value = cli_option_value(i, argc, argv, "--gpu")) != NULL) {
+        s->gpu = ordinal(value);
+        return s->gpu >= 0 ? 0 : cli_usage("--gpu takes a number such as 0 or cuda:0, not ", value);
     }
     value = cli_option_value(i, argc, argv, "--pcie");
     if (!value)
@@ -345,7 +385,7 @@ static int take_arguments(int argc, char **argv, struct plan *plan, struct sizes
 int plan_command(int argc, char **argv)
 {
     struct plan plan = {.pcie = PCIE_ASSUMED, .pcie_assumed = true};
-    struct sizes sizes = {0};
+    struct sizes sizes = {.gpu = -1};
     int status;
 
     if (argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)) {

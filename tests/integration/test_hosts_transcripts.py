@@ -44,8 +44,8 @@ OTHERS = [
 ]
 # Programs that other tests run.
 ELSEWHERE = {
-    "host_direct_cards",
     "host_direct_ballast",
+    "host_direct_cards",
     "host_direct_churn",
     "host_direct_constructor",
     "host_direct_corners",

@@ -224,7 +224,9 @@ def test_help():
 @pytest.mark.parametrize(
     "arguments,text",
     [
-        (["m.gguf"], "no --vram given"),
+        (["m.gguf"], "no --vram and no --gpu given"),
+        (["--gpu", "x", "m.gguf"], "--gpu takes a number such as 0 or cuda:0, not x"),
+        (["--gpu", "-1", "m.gguf"], "--gpu takes a number such as 0 or cuda:0, not -1"),
         ([*MACHINE], "no model given"),
         (["--vram"], "its value is missing: --vram"),
         (["--vram", "8", "--fly", "m.gguf"], "no such option"),
