@@ -2,9 +2,10 @@
  * other processes: says "open", waits for a line; says how many blocks it got, waits for a line;
  * says how many words are wrong.
  *
- *   host_direct_fill SIZE [PINNED [ROUNDS]]
+ *   host_direct_fill SIZE [PINNED [ROUNDS [physical]]]
  *
  * PINNED bytes are pinned by the host itself, in each round anew; the context is new too.
+ * The blocks are cuMemAlloc's, or physical ones from cuMemCreate.
  */
 #define HOST_DIRECT
 #include "host.h"
@@ -22,6 +23,36 @@ static void wait_for_line(void)
         exit(3);
 }
 
+static bool physical;
+static CUmemGenericAllocationHandle handle[BLOCKS_MAX];
+
+static CUresult make_block(unsigned int i, size_t size)
+{
+    static const CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                             .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}};
+    static const CUmemAccessDesc access = {{CU_MEM_LOCATION_TYPE_DEVICE, 0},
+                                           CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+    CUresult r = physical ? cuMemCreate(&handle[i], size, &prop, 0) : cuMemAlloc(&block[i], size);
+
+    if (r == CUDA_SUCCESS && physical) {
+        MUST(cuMemAddressReserve(&block[i], size, 0, 0, 0));
+        MUST(cuMemMap(block[i], size, 0, handle[i], 0));
+        MUST(cuMemSetAccess(block[i], size, &access, 1));
+    }
+    return r;
+}
+
+static void end_block(unsigned int i, size_t size)
+{
+    if (!physical) {
+        MUST(cuMemFree(block[i]));
+        return;
+    }
+    MUST(cuMemUnmap(block[i], size));
+    MUST(cuMemRelease(handle[i]));
+    MUST(cuMemAddressFree(block[i], size));
+}
+
 /* Blocks until there are no more, after one that nobody could have; after the first of them the
  * host pins memory by itself. */
 static unsigned int fill(size_t size, size_t pinned, void **p)
@@ -30,7 +61,7 @@ static unsigned int fill(size_t size, size_t pinned, void **p)
     unsigned int count = 0;
 
     REQUIRE(cuMemAlloc(&block[0], (size_t)1 << 45) == CUDA_ERROR_OUT_OF_MEMORY);
-    while (count < BLOCKS_MAX && (result = cuMemAlloc(&block[count], size)) == CUDA_SUCCESS) {
+    while (count < BLOCKS_MAX && (result = make_block(count, size)) == CUDA_SUCCESS) {
         host_fill_block(block[count], size, count, NULL);
         if (count++ == 0 && pinned)
             MUST(cuMemHostAlloc(p, pinned, 0));
@@ -46,6 +77,7 @@ int main(int argc, char **argv)
     size_t pinned = argc > 2 ? host_size(argv[2]) : 0;
     int rounds = argc > 3 ? atoi(argv[3]) : 1;
 
+    physical = argc > 4;
     for (int round = 0; round < rounds; round++) {
         uint64_t wrong = 0;
         void *p = NULL;
@@ -61,7 +93,7 @@ int main(int argc, char **argv)
             wrong += host_check_block(block[i], size, i, host.result, NULL);
         printf("words wrong: %llu\n", (unsigned long long)wrong);
         for (unsigned int i = 0; i < count; i++)
-            MUST(cuMemFree(block[i]));
+            end_block(i, size);
         if (p)
             MUST(cuMemFreeHost(p));
         host_close();

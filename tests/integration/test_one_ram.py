@@ -219,11 +219,12 @@ def group():
         folder.rmdir()
 
 
+@pytest.mark.parametrize("kind", [(), ("0", "1", "physical")], ids=["cuMemAlloc", "cuMemCreate"])
 @pytest.mark.parametrize("count", [2, 8])
-def test_none_is_killed(tmp_path, group, count):
+def test_none_is_killed(tmp_path, group, count, kind):
     limit = RAM + count * CARD
     folder = group(limit)
-    with Fillers(tmp_path, count, enter=folder) as fillers:
+    with Fillers(tmp_path, count, *kind, enter=folder) as fillers:
         blocks = fillers.fill()
         assert fillers.used() >= limit - PAD - count * SLACK, blocks
         fillers.finish()

@@ -128,8 +128,12 @@ CUresult sim_mem_create(CUmemGenericAllocationHandle *out, size_t size,
         if (result != CUDA_SUCCESS && physical->device)
             device_give_locked(physical->device, size);
     }
-    if (result == CUDA_SUCCESS)
+    if (result == CUDA_SUCCESS) {
         *out = handle_of(physical);
+        if (!physical->device && sim_settings.populate &&
+            fallocate(file, FALLOC_FL_KEEP_SIZE, (off_t)physical->place, (off_t)size))
+            sim_refuse("no RAM for %zu bytes of physical memory", size);
+    }
     sim_leave();
     if (result != CUDA_SUCCESS)
         free(physical);

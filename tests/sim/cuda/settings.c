@@ -15,7 +15,7 @@
  *   SIMCUDA_NULL          1: null mode, for benchmarks (null.c)
  *   SIMCUDA_SEED          of jitter and address choice (1)
  *   SIMCUDA_HOST_POINTER  device attribute 91; 0: registered memory has two addresses (1)
- *   SIMCUDA_POPULATE      1: pinning takes the RAM at once, as in real life (0: at first use)
+ *   SIMCUDA_POPULATE      1: pinned and physical memory takes the RAM at once (0: at first use)
  *   SIMCUDA_HOST_NUMA     granularity of host memory of a NUMA node for cuMemCreate: a multiple of
  *                         2MiB; 0: there is no such memory, attribute 141 (2MiB)
  *
