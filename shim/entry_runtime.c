@@ -32,7 +32,7 @@ static bool has_acted(void)
         cudaError_t r_ = (call);                                                                   \
         bool reached_ = caller_note_.reached;                                                      \
         caller_note_ = outer_;                                                                     \
-        reached_ || r_ != cudaErrorMemoryAllocation ? r_ : UNREACHED;                              \
+        reached_ || r_ != cudaErrorMemoryAllocation || !shim_acts() ? r_ : UNREACHED;              \
     })
 /* Out of memory, and nobody has asked us. */
 #define UNREACHED (-1)
