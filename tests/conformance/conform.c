@@ -280,7 +280,7 @@ int main(int argc, char **argv)
         else if (wanted(one, argc, argv))
             chosen[count++] = one;
     }
-    if (list)
-        return 0;
-    return count == 0 ? 2 : run_all(chosen, count) ? 0 : 1;
+    int status = list ? 0 : count == 0 ? 2 : run_all(chosen, count) ? 0 : 1;
+    free(chosen);
+    return status;
 }
