@@ -1,9 +1,8 @@
-/* preload_meminfo.c: a machine of another size. Loaded before libhybridmem.so, which then reads of
- * a machine with MACHINE_RAM bytes that is used by the caller's process group alone; with
- * MACHINE_SHARES=0 the processes of that machine have no file in common.
+/* preload_meminfo.c: another machine. Loaded before libhybridmem.so, which then reads of
+ * MACHINE_RAM bytes that are used by the caller's process group alone, and shares the file
+ * MACHINE_SHARES with the processes of that machine.
  */
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,7 +67,7 @@ static int machine(unsigned long long total)
 
 EXPORT int open(const char *path, int flags, ...)
 {
-    const char *total = getenv("MACHINE_RAM");
+    const char *total = getenv("MACHINE_RAM"), *shares = getenv("MACHINE_SHARES");
     va_list args;
 
     va_start(args, flags);
@@ -76,9 +75,7 @@ EXPORT int open(const char *path, int flags, ...)
     va_end(args);
     if (total && strcmp(path, "/proc/meminfo") == 0)
         return machine(strtoull(total, NULL, 10));
-    if (getenv("MACHINE_SHARES") && strncmp(path, "/dev/shm/hybridmem-", 19) == 0) {
-        errno = EACCES;
-        return -1;
-    }
+    if (shares && strncmp(path, "/dev/shm/hybridmem-", 19) == 0)
+        path = shares;
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }

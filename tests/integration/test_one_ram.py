@@ -12,6 +12,8 @@ from conftest import ALL_TO_HOST, BUILD, MIB, SHIM, STEADY, clean_environment, s
 RAM = 512 * MIB
 BLOCK = 8 * MIB
 PAD = 128 * MIB
+MACHINE = BUILD / "hosts/libpreload_meminfo.so"
+NOTHING_SHARED = {"MACHINE_SHARES": "/nonexistent/claims"}
 CARD = 4 * MIB  # of each process, less than a block: simulated, it is RAM as well
 
 pytestmark = pytest.mark.skipif(
@@ -26,7 +28,7 @@ def resident(pid) -> int:
 class Fillers:
     """host_direct_fill several times over, step by step."""
 
-    def __init__(self, folder, count, *args, libraries=(), env=None, enter=None):
+    def __init__(self, folder, count, *args, env=None, enter=None):
         self.folder = folder
         self.group = 0
         self.processes = []
@@ -34,7 +36,8 @@ class Fillers:
             full = clean_environment()
             full.update(
                 LD_LIBRARY_PATH=str(BUILD / "sim"),
-                LD_PRELOAD=" ".join(map(str, [*sanitizer_runtimes(), *libraries, SHIM])),
+                LD_PRELOAD=" ".join(map(str, [*sanitizer_runtimes(), MACHINE, SHIM])),
+                MACHINE_SHARES=str(folder / "claims"),
                 SIMCUDA_REPORT=str(folder / f"report{i}"),
                 SIMCUDA_VRAM=str(CARD),
                 SIMCUDA_POPULATE="1",
@@ -104,10 +107,7 @@ class Fillers:
 @pytest.fixture
 def machine():
     """A machine with so much RAM."""
-    return lambda size: {
-        "libraries": [BUILD / "hosts/libpreload_meminfo.so"],
-        "env": {"MACHINE_RAM": str(size)},
-    }
+    return lambda size: {"env": {"MACHINE_RAM": str(size)}}
 
 
 # What the last arena may leave, and what the processes take beside it, whose pages show late.
@@ -129,7 +129,7 @@ def test_without_the_shared_file_too_much(tmp_path, machine):
     """The test above would prove nothing if processes on their own stopped at the pad too."""
     size = RAM + 8 * CARD
     made_up = machine(size)
-    made_up["env"]["MACHINE_SHARES"] = "0"
+    made_up["env"].update(NOTHING_SHARED)
     with Fillers(tmp_path, 8, **made_up) as fillers:
         fillers.fill()
         assert fillers.used() > size - PAD + SLACK
@@ -173,17 +173,17 @@ def test_what_the_host_pins_itself_counts(tmp_path, machine):
 def test_says_that_it_is_alone(run):
     """Once, and only where somebody wants to know."""
     options = {**STEADY, **ALL_TO_HOST, "HYBRIDMEM_LOG": "info"}
-    libraries = [BUILD / "hosts/libpreload_meminfo.so", SHIM]
+    libraries = [MACHINE, SHIM]
     host = ("host_direct_overflow", "6", "8M")
-    said = run(*host, preload=libraries, env={**options, "MACHINE_SHARES": "0"}).stderr
+    said = run(*host, preload=libraries, env={**options, **NOTHING_SHARED}).stderr
     assert said.count("/dev/shm/hybridmem-") == 1 and "cannot be used" in said
     assert "HYBRIDMEM_SYSTEM_RAM_PAD_GB" in said
     assert "/dev/shm" not in run(*host, preload=libraries, env=options).stderr
 
 
 def test_no_file_for_who_redirects_nothing(run):
-    libraries = [BUILD / "hosts/libpreload_meminfo.so", SHIM]
-    env = {"HYBRIDMEM_LOG": "info", "MACHINE_SHARES": "0"}
+    libraries = [MACHINE, SHIM]
+    env = {"HYBRIDMEM_LOG": "info", **NOTHING_SHARED}
     done = run("host_direct_overflow", "6", "8M", preload=libraries, env=env)
     assert "budget" in done.stderr and "/dev/shm" not in done.stderr
 
