@@ -433,8 +433,15 @@ bool attribution_model(unsigned i, struct attribution_model *model)
 
 void attribution_at_exit(void)
 {
-    for (unsigned i = 0; i < MODELS_MAX; i++)
-        attribution_end(&(struct attribution){.model = files[i].id});
+    for (unsigned i = 0; i < MODELS_MAX; i++) {
+        struct news news = {.any = false};
+
+        pthread_mutex_lock(&lock);
+        if (files[i].id)
+            end_pass(&files[i], &news);
+        pthread_mutex_unlock(&lock);
+        say(&news);
+    }
 }
 
 /* What the parent had read is left where it is: another of its threads may have been changing it.

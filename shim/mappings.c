@@ -83,13 +83,10 @@ static void parse(const char *text, struct line *line)
     line->path = skip_word(take_number(text, 10, &line->inode));
 }
 
-static bool is_open_file(const struct line *line)
+/* The path of a deleted file ends in " (deleted)": it cannot be opened. */
+static bool is_file(const struct line *line)
 {
-    static const char gone[] = " (deleted)";
-    size_t len = strlen(line->path);
-
-    return line->inode && line->path[0] == '/' && strncmp(line->path, "/dev/", 5) != 0 &&
-           !(len >= sizeof gone && strcmp(line->path + len - (sizeof gone - 1), gone) == 0);
+    return line->inode && line->path[0] == '/' && strncmp(line->path, "/dev/", 5) != 0;
 }
 
 static bool is_same(const struct known *k, const struct line *line)
@@ -100,7 +97,7 @@ static bool is_same(const struct known *k, const struct line *line)
 
 static void learn(const struct line *line, mappings_name_fn *name)
 {
-    uint32_t file = is_open_file(line) ? name(line->path, line->inode) : 0;
+    uint32_t file = is_file(line) ? name(line->path, line->inode) : 0;
     struct known *k = count < KNOWN_MAX ? &known[count++] : &known[oldest++ % KNOWN_MAX];
 
     *k = (struct known){.start = line->start,

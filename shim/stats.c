@@ -144,6 +144,7 @@ static void write_file(const char *pattern)
 
 static void write_summary(void)
 {
+    struct attribution_model m;
     char a[LOG_SIZE_MAX], b[LOG_SIZE_MAX], c[LOG_SIZE_MAX];
     struct out out = {STDERR_FILENO, false};
 
@@ -158,6 +159,9 @@ static void write_summary(void)
             log_size(s.host_peak, b), log_size(s.bytes, c), (unsigned long long)s.allocations,
             (unsigned long long)s.refused);
     }
+    for (unsigned i = 0; attribution_model(i, &m); i++)
+        put(&out, "hybridmem: %s: %.200s: GPU %s, host %s\n", model_type_name(m.type),
+            strrchr(m.file, '/') + 1, log_size(m.device_bytes, a), log_size(m.host_bytes, b));
 }
 
 bool stats_any_device(void)

@@ -104,6 +104,11 @@ def test_every_way_to_upload(run, unet, way):
     assert plan_lines(done) == ["flux.gguf: gguf_unet → gpu_only | GPU 32.0 MiB | CPU 0 B"]
 
 
+def test_summary(run, big_unet):
+    done = loaded(run, big_unet, env={"HYBRIDMEM_SUMMARY": "true"})
+    assert "hybridmem: gguf_unet: flux.gguf: GPU 38.0 MiB, host 10.0 MiB\n" in done.stderr
+
+
 def test_a_staging_buffer_tells_nothing(run, unet):
     done = loaded(run, unet, way="staged")
     assert done.stats["models"] == []
