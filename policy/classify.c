@@ -117,6 +117,16 @@ static struct pol_phase_block *find(struct pol_phase *phase, uint64_t address)
     return NULL;
 }
 
+/* The first block of the next model is taken for working memory too: one alone shows nothing. */
+static void note_working(struct pol_phase *phase)
+{
+    uint64_t now = minus(phase->live, phase->weights);
+
+    phase->worked = phase->class == POL_CLASS_WORKING ? plus_one(phase->worked) : 0;
+    if (phase->worked >= POL_PHASE_WORKED && now > phase->working_peak)
+        phase->working_peak = now;
+}
+
 void pol_phase_alloc(struct pol_phase *phase, uint64_t address, uint64_t bytes)
 {
     struct pol_phase_block *block = &phase->recent[phase->newest];
@@ -135,6 +145,7 @@ void pol_phase_alloc(struct pol_phase *phase, uint64_t address, uint64_t bytes)
     }
     *block = (struct pol_phase_block){address, bytes, PENDING};
     phase->live += bytes;
+    note_working(phase);
 }
 
 void pol_phase_upload(struct pol_phase *phase, uint64_t address, uint64_t bytes)
@@ -210,7 +221,7 @@ void pol_phase_free(struct pol_phase *phase, uint64_t address, uint64_t bytes)
     phase->live = minus(phase->live, bytes);
     /* All that lives is less than half of the weights. */
     if (phase->class != POL_CLASS_UNKNOWN && phase->live < phase->weights / 2)
-        *phase = (struct pol_phase){.live = phase->live};
+        *phase = (struct pol_phase){.live = phase->live, .working_peak = phase->working_peak};
 }
 
 /* Segments and handles of PyTorch's, whatever is in them (c10/cuda/CUDACachingAllocator.cpp,

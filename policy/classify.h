@@ -24,6 +24,7 @@ enum pol_class {
 #define POL_PHASE_UPLOAD_MIN (UINT64_C(64) << 10) /* nor do smaller writes */
 #define POL_PHASE_RECENT     16
 #define POL_PHASE_SIZES      512
+#define POL_PHASE_WORKED     4
 
 struct pol_phase_block {
     uint64_t address, bytes; /* bytes 0: an empty place, or freed */
@@ -32,14 +33,16 @@ struct pol_phase_block {
 
 struct pol_phase {
     enum pol_class class;
-    uint8_t newest;   /* index into recent */
-    uint8_t gap;      /* blocks without an upload since the last one that had one */
-    uint8_t patience; /* how long a gap ends the weights; 0: nothing learned yet */
-    uint8_t fresh;    /* live uploaded blocks in recent, of this phase */
-    uint8_t streamed; /* of those, how many were freed in a row */
-    uint8_t uploaded; /* blocks uploaded in this phase, up to 255 */
-    uint64_t live;    /* bytes of large blocks that this thread allocated and did not free */
-    uint64_t weights; /* bytes of those that were uploaded as weights, at most */
+    uint8_t newest;        /* index into recent */
+    uint8_t gap;           /* blocks without an upload since the last one that had one */
+    uint8_t patience;      /* how long a gap ends the weights; 0: nothing learned yet */
+    uint8_t fresh;         /* live uploaded blocks in recent, of this phase */
+    uint8_t streamed;      /* of those, how many were freed in a row */
+    uint8_t uploaded;      /* blocks uploaded in this phase, up to 255 */
+    uint8_t worked;        /* blocks in a row that were taken for working memory, up to 255 */
+    uint64_t live;         /* bytes of large blocks that this thread allocated and did not free */
+    uint64_t weights;      /* bytes of those that were uploaded as weights, at most */
+    uint64_t working_peak; /* the most of them that was working memory; outlives the models */
     uint64_t sizes[POL_PHASE_SIZES / 64]; /* a bit for each size that was uploaded, by its hash */
     struct pol_phase_block recent[POL_PHASE_RECENT];
 };

@@ -48,6 +48,23 @@ struct pol_limits pol_limits(const struct pol_settings *settings, const struct p
     return limits;
 }
 
+/* What placement=adaptive lets lie in VRAM beyond the budget, as a limit of our bytes there.
+ *
+ * Working memory may use the card. Weights may when working memory has shown what it needs, which
+ * is what the budget leaves room for: half as much again as the most that was seen stays free. And
+ * a block of half the card or more is no part of anything: on the host it would be all there is to
+ * read, and VRAM would lie idle. */
+static uint64_t adaptive_limit(const struct pol_limits *limits, const struct pol_request *request)
+{
+    uint64_t peak = request->working_peak;
+
+    if (request->class == POL_CLASS_WORKING || request->bytes >= limits->vram_total / 2)
+        return limits->working;
+    if (request->class == POL_CLASS_WEIGHTS && peak)
+        return minus(minus(limits->working, peak), peak / 2);
+    return 0;
+}
+
 /* To the host if it has room. If not, the device is tried after all: a limit of ours must not fail
  * a call that the driver can satisfy. */
 static struct pol_verdict overflow(bool host_has_room, enum pol_reason reason)
@@ -61,8 +78,7 @@ struct pol_verdict pol_decide(const struct pol_settings *settings, const struct 
                               const struct pol_usage *usage, const struct pol_request *request)
 {
     uint64_t bytes = request->bytes;
-    bool working =
-        settings->placement == POL_PLACEMENT_ADAPTIVE && request->class == POL_CLASS_WORKING;
+    bool adaptive = settings->placement == POL_PLACEMENT_ADAPTIVE;
     bool host_has_room = fits(usage->host_bytes, bytes, limits->sys_avail);
     struct pol_verdict device = {.host_if_failed = host_has_room};
 
@@ -82,9 +98,9 @@ struct pol_verdict pol_decide(const struct pol_settings *settings, const struct 
         device.reason = POL_SMALL;
     else if (fits(usage->device_bytes, bytes, limits->gpu_budget))
         device.reason = POL_FITS;
-    else if (working && fits(usage->device_bytes, bytes, limits->working))
-        device.reason = POL_WORKING;
-    else if (working)
+    else if (adaptive && fits(usage->device_bytes, bytes, adaptive_limit(limits, request)))
+        device.reason = POL_CARD;
+    else if (adaptive && request->class == POL_CLASS_WORKING)
         return overflow(host_has_room, POL_OVER_CARD);
     else
         return overflow(host_has_room, POL_OVER_BUDGET);
@@ -109,8 +125,8 @@ const char *pol_reason_text(enum pol_reason reason)
     switch (reason) {
     case POL_FITS:
         return "fits the GPU budget (conservative_factor, overhead_percent)";
-    case POL_WORKING:
-        return "working memory, and the card has room (placement)";
+    case POL_CARD:
+        return "beyond the GPU budget, but the card has room for it (placement)";
     case POL_SMALL:
         return "smaller than min_redirect";
     case POL_DEVICE_FIRST:

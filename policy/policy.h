@@ -53,7 +53,8 @@ struct pol_limits {
 
 struct pol_request {
     uint64_t bytes;
-    enum pol_class class; /* the prediction; of consequence under placement=adaptive alone */
+    enum pol_class class;  /* the prediction; of consequence under placement=adaptive alone */
+    uint64_t working_peak; /* what working memory took at the most so far; 0: not seen yet */
     enum pol_place place;
 };
 
@@ -64,7 +65,7 @@ struct pol_usage {
 
 enum pol_reason {
     POL_FITS,           /* within the budget */
-    POL_WORKING,        /* beyond it, but working memory, and the card has room */
+    POL_CARD,           /* beyond it, and placement=adaptive lets it use the card */
     POL_SMALL,          /* below min_redirect: stays in VRAM */
     POL_DEVICE_FIRST,   /* placement=device_first: VRAM until the driver refuses */
     POL_OVER_BUDGET,    /* beyond gpu_budget: to the host */

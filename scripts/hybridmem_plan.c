@@ -106,8 +106,9 @@ static void place_tensor(void *arg, const struct hdr_tensor *tensor)
     struct walk *walk = arg;
     unsigned part = walk->row.model.parts + 1;
     bool known = walk->begun == part;
-    struct pol_request request = {tensor->bytes, POL_CLASS_WEIGHTS,
-                                  ruled_place(walk, tensor, known)};
+    struct pol_request request = {.bytes = tensor->bytes,
+                                  .class = POL_CLASS_WEIGHTS,
+                                  .place = ruled_place(walk, tensor, known)};
 
     if (!known && (walk->is_next || walk->begun))
         request.class = POL_CLASS_WORKING;

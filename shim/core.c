@@ -137,7 +137,7 @@ static struct pol_verdict decide(struct device *d, const struct pol_request *req
     *limits = *device_limits(d, false);
     struct pol_usage usage = {ledger_sum(&d->vram), core_host_bytes()};
     struct pol_verdict v = pol_decide(&d->settings, limits, &usage, request);
-    *reserved = v.reason == POL_FITS || v.reason == POL_WORKING ? request->bytes : 0;
+    *reserved = v.reason == POL_FITS || v.reason == POL_CARD ? request->bytes : 0;
     if (*reserved)
         ledger_reserve(&d->vram, request->bytes);
     pthread_mutex_unlock(&d->lock);

@@ -19,6 +19,8 @@ struct seat {
     unsigned generation;
     struct pol_phase phase;
     struct attribution load;
+    unsigned type;  /* of the model that was loaded last: a bit; 0: not known */
+    unsigned shown; /* the types that were seen at work */
 };
 
 static __thread struct seat seats[SEATS];
@@ -206,13 +208,22 @@ void uploads_predict(struct device *device, const struct alloc_request *request,
         attribution_end(&s->load);
         known = false;
     }
+    if (known)
+        s->type = guess.type == MODEL_UNKNOWN ? 0 : 1u << guess.type;
+    /* A text encoder's work tells nothing of what sampling needs. */
+    if (known && (s->type & s->shown))
+        asked->working_peak = s->phase.working_peak;
     if (unlikely(shim_config()->rules.count || shim_config()->skip_clip))
         asked->place = ruled_place(device, request, asked->bytes, known ? &guess : NULL);
 }
 
 void uploads_block_allocated(struct device *device, uint64_t address, uint64_t bytes)
 {
-    pol_phase_alloc(&seat_of(device)->phase, address, bytes);
+    struct seat *s = seat_of(device);
+
+    pol_phase_alloc(&s->phase, address, bytes);
+    if (s->phase.worked >= POL_PHASE_WORKED)
+        s->shown |= s->type;
 }
 
 void uploads_block_freed(struct device *device, uint64_t address, uint64_t bytes)

@@ -7,6 +7,7 @@
  *      chunks                            in pieces of 1 MiB
  *      staged                            through a pinned buffer: the source is no file
  *      reloaded                          all is freed and loaded once more
+ *      again                             the same, after work has been done
  *      ordered                           stream-ordered allocation
  *      mapped                            addresses are reserved, physical memory is mapped there
  *      sets moves                        working memory is first set, or copied to, then uploaded
@@ -238,9 +239,11 @@ int main(int argc, char **argv)
     MUST(cuMemAllocHost(&staging, largest));
     buffer = malloc(largest > WORK_SIZE ? largest : WORK_SIZE);
     REQUIRE(buffer);
-    if (is_way("reloaded")) {
+    if (is_way("reloaded") || is_way("again")) {
         if (!load())
             return 1;
+        if (is_way("again"))
+            work((unsigned int)atoi(argv[2]), buffer);
         unload();
     }
     if (!load())

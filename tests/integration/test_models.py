@@ -190,6 +190,21 @@ def test_working_memory_keeps_the_card(run, unet, way):
     assert times * WEIGHTS <= overflown(run, unet, way) <= times * WEIGHTS + SOON
 
 
+@pytest.mark.parametrize("placement, twice", [("adaptive", False), ("strict", True)])
+def test_a_model_that_was_seen_at_work_may_use_the_card(run, unet, placement, twice):
+    """Its working memory has shown what it needs; the budget left room for more."""
+    env = {"HYBRIDMEM_PLACEMENT": placement, "HYBRIDMEM_MIN_REDIRECT": "2MiB"}
+    once = overflown(run, unet, work=0, env=env)
+    moved = overflown(run, unet, "again", work=8, env=env) - overflown(run, unet, work=8, env=env)
+    assert once >= WEIGHTS // 2
+    assert moved >= once if twice else moved == 0
+
+
+def test_a_few_blocks_are_no_work(run, unet):
+    env = {"HYBRIDMEM_MIN_REDIRECT": "2MiB"}
+    assert overflown(run, unet, "again", work=3, env=env) > overflown(run, unet, work=3, env=env)
+
+
 @pytest.mark.parametrize("way", ["sets", "moves"])
 def test_what_the_device_writes_first_is_no_weights(run, unet, way):
     """An upload into it afterwards, as of a new input, does not make it so."""

@@ -242,7 +242,7 @@ START_TEST(verdict)
 {
     struct pol_limits l = limits_of_verdicts;
     struct pol_usage usage = {verdicts[_i].device_bytes, verdicts[_i].host_bytes};
-    struct pol_request request = {verdicts[_i].bytes, POL_CLASS_UNKNOWN, POL_PLACE_AUTO};
+    struct pol_request request = {.bytes = verdicts[_i].bytes};
     const struct pol_verdict *expected = &verdicts[_i].verdict;
 
     l.vram_cap = verdicts[_i].cap;
@@ -280,9 +280,9 @@ static const struct {
     {CLASS(POL_PLACEMENT_ADAPTIVE, UNKNOWN, 900, 0, 100), DEVICE(POL_FITS, true)},
     {CLASS(POL_PLACEMENT_ADAPTIVE, UNKNOWN, 900, 0, 101), HOST(POL_OVER_BUDGET)},
     {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 900, 0, 100), DEVICE(POL_FITS, true)},
-    {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 900, 0, 101), DEVICE(POL_WORKING, true)},
-    {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 1400, 0, 500), DEVICE(POL_WORKING, true)},
-    {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 1400, 1, 500), DEVICE(POL_WORKING, false)},
+    {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 900, 0, 101), DEVICE(POL_CARD, true)},
+    {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 1400, 0, 500), DEVICE(POL_CARD, true)},
+    {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 1400, 1, 500), DEVICE(POL_CARD, false)},
     {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 1401, 0, 500), HOST(POL_OVER_CARD)},
     {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 1401, 1, 500), DEVICE(POL_HOST_EXHAUSTED, false)},
     {CLASS(POL_PLACEMENT_ADAPTIVE, WORKING, 5000, 0, 9), DEVICE(POL_SMALL, true)},
@@ -305,7 +305,8 @@ START_TEST(classes_and_rules)
     struct pol_settings settings = defaults;
     struct pol_limits l = limits_of_verdicts;
     struct pol_usage usage = {requests[_i].device_bytes, requests[_i].host_bytes};
-    struct pol_request request = {requests[_i].bytes, requests[_i].class, requests[_i].place};
+    struct pol_request request = {
+        .bytes = requests[_i].bytes, .class = requests[_i].class, .place = requests[_i].place};
     struct pol_verdict v;
 
     settings.placement = requests[_i].placement;
@@ -315,6 +316,47 @@ START_TEST(classes_and_rules)
     ck_assert_int_eq(v.reason, requests[_i].verdict.reason);
     ck_assert_int_eq(v.host, requests[_i].verdict.host);
     ck_assert_int_eq(v.host_if_failed, requests[_i].verdict.host_if_failed);
+}
+END_TEST
+
+/* The card has 2000, of which 1900 are for working memory, and the budget is 1000. */
+static const struct {
+    enum pol_placement placement;
+    enum pol_class class;
+    uint64_t peak, device_bytes, bytes;
+    bool host;
+} beyond[] = {
+    /* what working memory has shown to need, and half as much again, stays free of weights */
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, 200, 1500, 100, false},
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, 200, 1501, 100, true},
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, 700, 850, 100, false}, /* the budget at the least */
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, MAX, 950, 100, true},
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, 0, 1500, 100, true}, /* not seen yet */
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_UNKNOWN, 200, 1500, 100, true},
+    {POL_PLACEMENT_STRICT, POL_CLASS_WEIGHTS, 200, 1500, 100, true},
+    /* half the card or more in one block */
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, 0, 900, 1000, false},
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_UNKNOWN, 0, 0, 1900, false},
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, 0, 901, 1000, true}, /* it must fit */
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, 0, 900, 999, true},
+    {POL_PLACEMENT_STRICT, POL_CLASS_WEIGHTS, 0, 0, 1900, true},
+};
+
+START_TEST(what_may_lie_in_vram_beyond_the_budget)
+{
+    struct pol_settings settings = defaults;
+    struct pol_limits l = {.vram_total = 2000,
+                           .gpu_budget = 1000,
+                           .working = 1900,
+                           .vram_cap = POL_NONE,
+                           .sys_avail = MAX};
+    struct pol_usage usage = {.device_bytes = beyond[_i].device_bytes};
+    struct pol_request request = {
+        .bytes = beyond[_i].bytes, .class = beyond[_i].class, .working_peak = beyond[_i].peak};
+
+    settings.placement = beyond[_i].placement;
+    settings.min_redirect = 0;
+    ck_assert_int_eq(pol_decide(&settings, &l, &usage, &request).host, beyond[_i].host);
 }
 END_TEST
 
@@ -354,7 +396,7 @@ START_TEST(no_limit_is_passed)
     for (int i = 0; i < n * n * n * n; i++) {
         struct pol_usage usage = {sizes[i % n], sizes[i / n % n]};
         uint64_t bytes = sizes[i / n / n % n];
-        struct pol_request request = {bytes, POL_CLASS_UNKNOWN, POL_PLACE_AUTO};
+        struct pol_request request = {.bytes = bytes};
         struct pol_limits l = limits_of_verdicts;
         struct pol_verdict v;
         unsigned __int128 device = (unsigned __int128)usage.device_bytes + bytes;
@@ -381,7 +423,7 @@ START_TEST(a_sequence_of_allocations)
     struct pol_usage usage = {0, 0};
 
     for (int i = 0; i < 16; i++) {
-        struct pol_request request = {128 * MIB, POL_CLASS_UNKNOWN, POL_PLACE_AUTO};
+        struct pol_request request = {.bytes = 128 * MIB};
         struct pol_verdict v = pol_decide(&defaults, &l, &usage, &request);
 
         *(v.host ? &usage.host_bytes : &usage.device_bytes) += 128 * MIB;
@@ -400,7 +442,7 @@ START_TEST(reasons_name_the_option)
     } texts[] = {
         {POL_FITS, "conservative_factor"},  {POL_SMALL, "min_redirect"},
         {POL_DEVICE_FIRST, "placement"},    {POL_OVER_BUDGET, "overhead_percent"},
-        {POL_OVER_LIMIT, "vram_limit"},     {POL_WORKING, "placement"},
+        {POL_OVER_LIMIT, "vram_limit"},     {POL_CARD, "placement"},
         {POL_OVER_CARD, "placement"},       {POL_RULE, "rules"},
         {POL_HOST_EXHAUSTED, "host_limit"}, {POL_HOST_EXHAUSTED, "system_ram_pad_gb"},
         {(enum pol_reason)99, "unknown"},
@@ -424,6 +466,8 @@ int main(void)
     tcase_add_test(core, limits_are_monotone);
     tcase_add_loop_test(core, verdict, 0, sizeof(verdicts) / sizeof(verdicts[0]));
     tcase_add_loop_test(core, classes_and_rules, 0, sizeof(requests) / sizeof(requests[0]));
+    tcase_add_loop_test(core, what_may_lie_in_vram_beyond_the_budget, 0,
+                        sizeof(beyond) / sizeof(beyond[0]));
     tcase_add_test(core, working_memory_may_use_the_card);
     tcase_add_test(core, no_limit_is_passed);
     tcase_add_test(core, a_sequence_of_allocations);

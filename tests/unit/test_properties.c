@@ -241,7 +241,7 @@ START_TEST(every_byte_lies_somewhere)
             MUST(!(v.host && v.host_if_failed));
             *(v.host ? &u.host_bytes : &u.device_bytes) += r.bytes;
             asked += r.bytes;
-            if (!v.host && v.reason != POL_FITS && v.reason != POL_WORKING)
+            if (!v.host && v.reason != POL_FITS && v.reason != POL_CARD)
                 unlimited += r.bytes;
             MUST(u.device_bytes + u.host_bytes == asked);
             MUST(u.host_bytes <= l.sys_avail);
