@@ -19,6 +19,7 @@ struct physical {
 struct mapping {
     uint64_t base, size;
     struct physical *physical;
+    struct mapping *next; /* of those that an unmap under way has taken out */
 };
 
 /* Both are trees of tsearch(): mappings are compared as ranges, those that overlap being equal. The
@@ -179,7 +180,7 @@ CUresult vmm_map(CUdeviceptr address, size_t size, size_t offset,
 
     if (r == CUDA_SUCCESS && m) {
         pthread_mutex_lock(&lock);
-        *m = (struct mapping){address, size, physical_locked(handle)};
+        *m = (struct mapping){.base = address, .size = size, .physical = physical_locked(handle)};
         taken = m->physical && take_in_locked(m);
         pthread_mutex_unlock(&lock);
     }
@@ -188,17 +189,38 @@ CUresult vmm_map(CUdeviceptr address, size_t size, size_t offset,
     return r;
 }
 
-CUresult vmm_unmap(CUdeviceptr address, size_t size)
+/* The mappings in [address, address + size), no longer to be found. What they are of still counts.
+ */
+static struct mapping *take_out_locked(uint64_t address, uint64_t size)
 {
-    CUresult r = driver.cuMemUnmap(address, size);
-    struct mapping *m;
+    struct mapping *out = NULL, *m;
 
-    if (r != CUDA_SUCCESS)
-        return r;
-    pthread_mutex_lock(&lock);
     while ((m = mapping_locked(address, size))) {
         tdelete(m, &mappings, by_range);
+        m->next = out;
+        out = m;
+    }
+    return out;
+}
+
+/* They are taken out beforehand: as soon as the driver has unmapped them, another thread may map
+ * something else there. */
+CUresult vmm_unmap(CUdeviceptr address, size_t size)
+{
+    struct mapping *m, *next;
+
+    pthread_mutex_lock(&lock);
+    m = take_out_locked(address, size);
+    pthread_mutex_unlock(&lock);
+    CUresult r = driver.cuMemUnmap(address, size);
+    if (!m)
+        return r;
+    pthread_mutex_lock(&lock);
+    for (; m; m = next) {
+        next = m->next;
         m->physical->mappings--;
+        if (r != CUDA_SUCCESS && take_in_locked(m))
+            continue;
         end_if_done_locked(m->physical);
         free(m);
     }
