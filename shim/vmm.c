@@ -233,7 +233,8 @@ bool vmm_range_is_redirected(CUdeviceptr address, size_t size, int *ordinal)
     uint64_t end = address + size;
     bool host = false;
 
-    if (likely(!vmm_may_hold(address) && !vmm_may_hold(end - 1)))
+    if (likely(address >= atomic_load_explicit(&vmm_bounds_.end, memory_order_acquire) ||
+               end <= atomic_load_explicit(&vmm_bounds_.lowest, memory_order_relaxed)))
         return false;
     pthread_mutex_lock(&lock);
     while (address < end && !host) {

@@ -120,6 +120,25 @@ START_TEST(unmap_refused)
 }
 END_TEST
 
+START_TEST(neighbours_of_redirected_memory)
+{
+    created(1, false);
+    created(2, true);
+    mapped(PLACE, 1);
+    mapped(PLACE + BYTES, 2);
+    mapped(PLACE + 2 * BYTES, 1);
+    ck_assert(!redirected(PLACE, BYTES));
+    ck_assert(!redirected(PLACE + 2 * BYTES, BYTES));
+    ck_assert(redirected(PLACE, BYTES + 1));
+    ck_assert(redirected(PLACE + 2 * BYTES - 1, BYTES));
+    ck_assert(redirected(PLACE, 3 * BYTES));
+    vmm_unmap(PLACE, 3 * BYTES);
+    vmm_release(1);
+    vmm_release(2);
+    ck_assert_uint_eq(device.host_bytes + ledger_sum(&device.vram), 0);
+}
+END_TEST
+
 static void create_in_vram(void)
 {
     created(1, false);
@@ -148,6 +167,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, address_reused_at_once);
     tcase_add_test(tests, unmap_refused);
+    tcase_add_test(tests, neighbours_of_redirected_memory);
     tcase_add_test(tests, handle_reused_at_once);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
