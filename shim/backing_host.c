@@ -77,6 +77,28 @@ static uint64_t round_up(uint64_t n, uint64_t to)
 
 /* --- pinning --------------------------------------------------------------------------------- */
 
+/* Beside a capture, pinning is refused and spoils the capture, because a graph would not repeat it.
+ * It need not here; a thread may say so (cuThreadExchangeStreamCaptureMode). Afterwards it is as it
+ * was: `permit` gives what `forbid` takes. */
+struct permit {
+    bool given;
+    CUstreamCaptureMode before;
+};
+
+static struct permit permit(void)
+{
+    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    bool given = driver.cuThreadExchangeStreamCaptureMode(&mode) == CUDA_SUCCESS;
+
+    return (struct permit){given, mode};
+}
+
+static void forbid(struct permit permit)
+{
+    if (permit.given)
+        driver.cuThreadExchangeStreamCaptureMode(&permit.before);
+}
+
 /* Does the device reach `memory` under the host's own address? (cuMemHostRegister: only where
  * CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM says so; cuMemHostAlloc: on all
  * devices with unified addressing.) */
@@ -153,21 +175,28 @@ static enum host_kind choose_kind(const struct context *context)
  * promised may fail (a sandbox, a cap on locked memory), and cuMemHostAlloc pins in another way. */
 static void *pin_pages(uint64_t bytes, enum host_kind *kind, bool may_change)
 {
+    struct permit permitted = permit();
     void *memory = *kind == HOST_REGISTERED ? pin_registered(bytes) : pin_allocated(bytes);
 
     if (!memory && *kind == HOST_REGISTERED && may_change && (memory = pin_allocated(bytes)))
         *kind = HOST_PINNED;
+    forbid(permitted);
     return memory;
 }
 
 /* Gives pinned pages back; false, and nothing changed, if the driver will not. */
 static bool unpin_pages(void *memory, uint64_t bytes, enum host_kind kind)
 {
-    if (kind == HOST_PINNED)
-        return driver.cuMemFreeHost(allocation_of((uint64_t)(uintptr_t)memory)) == CUDA_SUCCESS;
-    if (driver.cuMemHostUnregister(memory) != CUDA_SUCCESS)
+    struct permit permitted = permit();
+    CUresult r = kind == HOST_PINNED
+                     ? driver.cuMemFreeHost(allocation_of((uint64_t)(uintptr_t)memory))
+                     : driver.cuMemHostUnregister(memory);
+
+    forbid(permitted);
+    if (r != CUDA_SUCCESS)
         return false;
-    window_give(memory, bytes);
+    if (kind == HOST_REGISTERED)
+        window_give(memory, bytes);
     return true;
 }
 
@@ -507,7 +536,9 @@ uint64_t backing_host_drop(struct context *context)
         if (kind == HOST_REGISTERED) {
             /* The registration was portable: should the driver have kept it beyond its context, it
              * ends here; otherwise this answers "not registered". */
+            struct permit permitted = permit();
             driver.cuMemHostUnregister((void *)(uintptr_t)base);
+            forbid(permitted);
             window_give((void *)(uintptr_t)base, bytes);
         }
         backing_host_uncount(bytes);

@@ -51,6 +51,7 @@
     CALL(cuStreamSynchronize, (CUstream stream), (stream))                                         \
     CALL(cuStreamSynchronize_ptsz, (CUstream stream), (stream))                                    \
     CALL(cuStreamGetCtx, (CUstream stream, CUcontext * ctx), (stream, ctx))                        \
+    CALL(cuThreadExchangeStreamCaptureMode, (CUstreamCaptureMode * mode), (mode))                  \
     CALL(cuDeviceGetMemPool, (CUmemoryPool * pool, CUdevice dev), (pool, dev))                     \
     CALL(cuDeviceGetDefaultMemPool, (CUmemoryPool * pool, CUdevice dev), (pool, dev))              \
     CALL(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus * status), (stream, status)) \

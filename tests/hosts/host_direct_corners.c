@@ -174,6 +174,31 @@ static void abandoned_capture(void)
         MUST(cuMemFree(p[i]));
 }
 
+/* Beside a capture that forbids whatever is unsafe: allocation in another stream, and the end of
+ * another context. The capture is none the worse. */
+static void beside_a_capture(void)
+{
+    CUcontext other;
+    CUstream captured, stream;
+    CUgraph graph = NULL;
+    CUdeviceptr p = 0;
+
+    MUST(cuStreamCreate(&captured, CU_STREAM_NON_BLOCKING));
+    MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    MUST(cuCtxCreate_v2(&other, 0, host.device));
+    MUST(cuMemAlloc(&p, 2 * MIB));
+    MUST(cuCtxSetCurrent(host.context));
+    MUST(cuStreamBeginCapture(captured, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    MUST(cuCtxDestroy(other));
+    host_show("48 MiB", cuMemAllocAsync(&p, 48 * MIB, stream));
+    host_show("end", cuStreamEndCapture(captured, &graph));
+    if (graph)
+        MUST(cuGraphDestroy(graph));
+    MUST(cuMemFreeAsync(p, stream));
+    MUST(cuStreamDestroy(stream));
+    MUST(cuStreamDestroy(captured));
+}
+
 /* A block's own context is enough to free it: numba frees after it has popped every context. */
 static void no_context(void)
 {
@@ -295,6 +320,7 @@ static const struct {
     {"over-the-end-beside-arrays", over_the_end_beside_arrays},
     {"other-contexts-stream", other_contexts_stream},
     {"abandoned-capture", abandoned_capture},
+    {"beside-a-capture", beside_a_capture},
     {"no-context", no_context},
     {"shrinking", shrinking},
     {"kept-by-the-pool", kept_by_the_pool},

@@ -38,6 +38,17 @@ def test_capture_ends_with_its_stream(run):
     assert done.device["redirected_allocations"] == 3
 
 
+@pytest.mark.parametrize("backing", ["registered", "pinned"])
+def test_a_capture_is_none_the_worse_for_what_is_pinned_beside_it(run, backing):
+    """The driver has no room for the 48 MiB: they overflow."""
+    bare = run("host_direct_corners", "beside-a-capture")
+    assert bare.stdout == "48 MiB: CUDA_SUCCESS\nend: CUDA_SUCCESS\ndone\n"
+    env = {**STEADY, **ALL_TO_HOST, **QUIET, "SIMCUDA_VRAM": "32MiB", "HYBRIDMEM_BACKING": backing}
+    done = run("host_direct_corners", "beside-a-capture", shim=True, env=env)
+    assert (done.stdout, done.report) == (bare.stdout, "")
+    assert done.device["redirected_bytes"] >= 50 * MIB
+
+
 def test_a_large_place_is_not_worn_down(run):
     env = {**STEADY, **QUIET, "SIMCUDA_VRAM": "1MiB", "HYBRIDMEM_HOST_LIMIT": "66MiB"}
     done = run("host_direct_corners", "shrinking", shim=True, env=env)
