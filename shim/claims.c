@@ -33,9 +33,11 @@ struct look {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct file *shared;
-static struct slot own;   /* our numbers */
-static struct slot *mine; /* where the others see them; NULL: nowhere */
-static uint64_t me;       /* the owner word in our slot */
+static struct stat mapped; /* what is mapped there */
+static char file_path[96]; /* where it was found; empty: nobody has joined */
+static struct slot own;    /* our numbers */
+static struct slot *mine;  /* where the others see them; NULL: nowhere */
+static uint64_t me;        /* the owner word in our slot */
 static struct look last[SLOTS], last_own;
 static uint64_t in_flight;
 
@@ -99,19 +101,17 @@ static bool is_dead(uint64_t owner)
 /* --- the file -------------------------------------------------------------------------------- */
 
 /* A file of ours alone, whole on disk: a page that cannot be had later would be a signal. */
-static bool is_sound(int fd)
+static bool is_sound(int fd, struct stat *s)
 {
-    struct stat s;
-
-    if (fstat(fd, &s) != 0 || !S_ISREG(s.st_mode) || s.st_uid != geteuid() || s.st_nlink != 1 ||
-        (s.st_mode & 077))
+    if (fstat(fd, s) != 0 || !S_ISREG(s->st_mode) || s->st_uid != geteuid() || s->st_nlink != 1 ||
+        (s->st_mode & 077))
         return false;
-    if (s.st_size == 0)
+    if (s->st_size == 0)
         return posix_fallocate(fd, 0, sizeof(struct file)) == 0;
-    return s.st_size == (off_t)sizeof(struct file);
+    return s->st_size == (off_t)sizeof(struct file);
 }
 
-static struct file *open_file(const char *path)
+static struct file *open_file(const char *path, struct stat *seen)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
     void *p = MAP_FAILED;
@@ -119,18 +119,41 @@ static struct file *open_file(const char *path)
 
     if (fd < 0)
         return NULL;
-    if (is_sound(fd))
+    if (is_sound(fd, seen))
         p = mmap(NULL, sizeof(struct file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd); /* a host that closes what it does not know closes nothing of ours */
     if (p == MAP_FAILED)
         return NULL;
-    struct file *file = p;
-    if (!atomic_compare_exchange_strong(&file->magic, &none, MAGIC) && none != MAGIC) {
+    struct file *opened = p;
+    if (!atomic_compare_exchange_strong(&opened->magic, &none, MAGIC) && none != MAGIC) {
         munmap(p, sizeof(struct file));
         return NULL;
     }
     madvise(p, sizeof(struct file), MADV_DONTFORK);
-    return file;
+    return opened;
+}
+
+/* Before the mapping is touched. Whoever clears /dev/shm may have removed the file, and others have
+ * made another, or cut it short: then touching it is a signal (promise P6). A child that was cloned
+ * past pthread_atfork() has no mapping at all. */
+static bool is_there(void)
+{
+    int saved = errno;
+    struct stat now;
+
+    if (!shared)
+        return false;
+    bool own_process = me >> START_BITS == (uint64_t)getpid();
+    bool there = own_process && stat(file_path, &now) == 0 && now.st_dev == mapped.st_dev &&
+                 now.st_ino == mapped.st_ino && now.st_size == (off_t)sizeof(struct file);
+    if (!there) {
+        if (own_process)
+            munmap(shared, sizeof *shared);
+        shared = NULL;
+        mine = NULL;
+    }
+    errno = saved;
+    return there;
 }
 
 static void publish(void)
@@ -158,17 +181,27 @@ static bool take_slot(void)
     return false;
 }
 
+/* Takes a slot in the file at file_path, made if it is not there. */
+static void attach(void)
+{
+    shared = open_file(file_path, &mapped);
+    if (shared && !take_slot()) {
+        munmap(shared, sizeof *shared);
+        shared = NULL;
+    }
+}
+
 bool claims_join(const char *path)
 {
     int saved = errno;
 
     pthread_mutex_lock(&lock);
-    if (!shared && read_process((unsigned)getpid(), &me) == ALIVE) {
-        shared = open_file(path);
-        if (shared && !take_slot()) {
-            munmap(shared, sizeof *shared);
-            shared = NULL;
-        }
+    if (!is_there() && strlen(path) < sizeof file_path &&
+        read_process((unsigned)getpid(), &me) == ALIVE) {
+        strcpy(file_path, path);
+        attach();
+        if (!shared)
+            file_path[0] = '\0';
     }
     bool joined = shared != NULL;
     pthread_mutex_unlock(&lock);
@@ -179,13 +212,15 @@ bool claims_join(const char *path)
 void claims_leave(void)
 {
     pthread_mutex_lock(&lock);
-    if (mine) {
+    if (is_there()) {
         uint64_t owner = me;
-        atomic_compare_exchange_strong(&mine->owner, &owner, 0);
+        if (mine)
+            atomic_compare_exchange_strong(&mine->owner, &owner, 0);
         munmap(shared, sizeof *shared);
         shared = NULL;
         mine = NULL;
     }
+    file_path[0] = '\0';
     pthread_mutex_unlock(&lock);
 }
 
@@ -195,7 +230,8 @@ static void change(_Atomic uint64_t *number, int64_t by)
 {
     pthread_mutex_lock(&lock);
     atomic_fetch_add(number, (uint64_t)by);
-    publish();
+    if (is_there())
+        publish();
     pthread_mutex_unlock(&lock);
 }
 
@@ -238,6 +274,8 @@ void claims_look(void)
     int saved = errno;
 
     pthread_mutex_lock(&lock);
+    if (!is_there() && file_path[0])
+        attach();
     /* Not ours any more, by whatever accident: another, if there is one. */
     if (mine && atomic_load(&mine->owner) != me) {
         mine = NULL;
@@ -270,7 +308,8 @@ uint64_t claims_look_again(void)
 {
     pthread_mutex_lock(&lock);
     lower(&last_own.settled, atomic_load(&own.settled));
-    for (int i = 0; shared && i < SLOTS; i++)
+    bool there = is_there();
+    for (int i = 0; there && i < SLOTS; i++)
         lower(&last[i].settled, atomic_load(&shared->slot[i].settled));
     uint64_t settled = last_own.settled;
     pthread_mutex_unlock(&lock);
@@ -289,7 +328,8 @@ uint64_t claims_growth(void)
 
     pthread_mutex_lock(&lock);
     uint64_t sum = growth_of(&own, &last_own);
-    for (int i = 0; shared && i < SLOTS; i++) {
+    bool there = is_there();
+    for (int i = 0; there && i < SLOTS; i++) {
         struct slot *slot = &shared->slot[i];
         uint64_t owner = atomic_load(&slot->owner);
         /* Another process in the slot than at the last look: all of its own is new. */
@@ -313,6 +353,7 @@ void claims_after_fork(void)
     pthread_mutex_init(&lock, NULL);
     shared = NULL; /* not mapped here (MADV_DONTFORK) */
     mine = NULL;
+    file_path[0] = '\0';
     memset(&own, 0, sizeof own);
     memset(last, 0, sizeof last);
     last_own = (struct look){0};

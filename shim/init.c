@@ -19,6 +19,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static __thread bool initialising;
 static struct config loaded;
 static pid_t owner;
+static bool forked; /* from the owner of that time, and not past pthread_atfork() */
 
 static void report(void *arg, enum cfg_severity severity, const char *line)
 {
@@ -42,6 +43,8 @@ static void in_forked_child(void)
     driver_after_fork();
     core_forget_everything();
     vmm_forget();
+    owner = getpid();
+    forked = true;
 }
 
 /* The first thread to come here settles the options for all; true for that one. */
@@ -105,8 +108,12 @@ const struct config *shim_config(void)
 __attribute__((destructor)) static void at_exit(void)
 {
     int saved = errno;
+
+    /* A child cloned past pthread_atfork() has nothing of its own to say or to give back. */
+    if (owner != getpid())
+        return;
     /* A forked child speaks only if it used a device of its own accord. */
-    if (atomic_load(&shim_state_) == SHIM_ENABLED && (owner == getpid() || stats_any_device()))
+    if (atomic_load(&shim_state_) == SHIM_ENABLED && (!forked || stats_any_device()))
         stats_at_exit();
     claims_leave();
     errno = saved;

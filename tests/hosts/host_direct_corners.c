@@ -6,6 +6,7 @@
 #include "host.h"
 
 #include <pthread.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -311,10 +312,27 @@ static int fork_first(void)
     return WEXITSTATUS(status);
 }
 
+/* A child of a bare system call, which runs no handler of fork(), ends as programs do. */
+static void cloned_child(void)
+{
+    CUdeviceptr p;
+    int status;
+
+    MUST(cuMemAlloc(&p, 4 * MIB));
+    fflush(stdout);
+    pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (child == 0)
+        exit(7);
+    REQUIRE(waitpid(child, &status, 0) == child);
+    REQUIRE(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    MUST(cuMemFree(p));
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } cases[] = {
+    {"cloned-child", cloned_child},
     {"empty-copies", empty_copies},
     {"over-the-end", over_the_end},
     {"over-the-end-beside-arrays", over_the_end_beside_arrays},

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -65,9 +66,21 @@ static int machine(unsigned long long total)
     return fd;
 }
 
+static const char *here(const char *path)
+{
+    const char *shares = getenv("MACHINE_SHARES");
+
+    return shares && strncmp(path, "/dev/shm/hybridmem-", 19) == 0 ? shares : path;
+}
+
+EXPORT int stat(const char *restrict path, struct stat *restrict s)
+{
+    return (int)syscall(SYS_newfstatat, AT_FDCWD, here(path), s, 0);
+}
+
 EXPORT int open(const char *path, int flags, ...)
 {
-    const char *total = getenv("MACHINE_RAM"), *shares = getenv("MACHINE_SHARES");
+    const char *total = getenv("MACHINE_RAM");
     va_list args;
 
     va_start(args, flags);
@@ -75,7 +88,5 @@ EXPORT int open(const char *path, int flags, ...)
     va_end(args);
     if (total && strcmp(path, "/proc/meminfo") == 0)
         return machine(strtoull(total, NULL, 10));
-    if (shares && strncmp(path, "/dev/shm/hybridmem-", 19) == 0)
-        path = shares;
-    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+    return (int)syscall(SYS_openat, AT_FDCWD, here(path), flags, mode);
 }

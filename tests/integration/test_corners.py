@@ -88,6 +88,16 @@ def test_a_child_forked_before_cuinit_is_served(run, tmp_path):
     assert log.read_text().count("4.0 MiB to host memory") == 4
 
 
+def test_a_cloned_child_ends_in_silence(run, tmp_path):
+    """It has none of the parent's memory, and nothing to say of it: one summary, one file."""
+    stats = tmp_path / "stats-%p"
+    env = {**STEADY, **ALL_TO_HOST, **QUIET, "HYBRIDMEM_SUMMARY": "true", "HYBRIDMEM_STATS_FILE": str(stats)}
+    done = run("host_direct_corners", "cloned-child", shim=True, env=env)
+    assert done.stdout == "done\n", done.stdout + done.stderr
+    assert done.stderr.count("hybridmem: cuda:0") == 1
+    assert len(list(tmp_path.glob("stats-*"))) == 1
+
+
 def test_a_constructor_asks_while_another_thread_begins(run, tmp_path):
     """The loader's lock and ours: with a policy file both are taken at once."""
     policy = {"HYBRIDMEM_POLICY": str(ROOT / "config/default.json")}

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,6 +59,9 @@ static void obey(char letter)
         break;
     case 'l':
         claims_leave();
+        break;
+    case '?':
+        claims_look();
         break;
     default:
         _exit(1);
@@ -362,6 +366,68 @@ START_TEST(a_lost_slot)
 }
 END_TEST
 
+/* Cut short, its pages are a signal for whoever touches them: it is made whole again instead. */
+START_TEST(a_file_that_is_cut_short)
+{
+    struct stat s;
+
+    ck_assert(claims_join(path));
+    ck_assert_int_eq(truncate(path, 0), 0);
+    claims_reserve(3 * MIB);
+    claims_settle(MIB);
+    ck_assert_uint_eq(claims_growth(), 3 * MIB);
+    ck_assert_uint_eq(look(), MIB);
+    ck_assert_int_eq(stat(path, &s), 0);
+    ck_assert_int_eq(s.st_size, 8192);
+    ck_assert_int_eq(truncate(path, 4096), 0); /* not ours to mend: somebody's own */
+    claims_unsettle(MIB);
+    claims_release(MIB);
+    look();
+    ck_assert_uint_eq(claims_growth(), 2 * MIB);
+    ck_assert_int_eq(truncate(path, 0), 0);
+    claims_leave();
+}
+END_TEST
+
+/* Removed: who comes later makes another, and all meet there. */
+START_TEST(a_file_that_is_removed)
+{
+    struct other early = start(), late = start();
+
+    ck_assert(claims_join(path));
+    tell(&early, "j");
+    ck_assert_int_eq(unlink(path), 0);
+    tell(&late, "jr");
+    look();
+    ck_assert_uint_eq(claims_in_flight(), 100 * MIB);
+    tell(&early, "?r");
+    ck_assert_uint_eq(claims_growth(), 200 * MIB);
+    end(&late, 0);
+    end(&early, 0);
+}
+END_TEST
+
+/* Cloned by a bare system call, with no handler of fork(): the mapping is not there. */
+START_TEST(a_child_that_nobody_told)
+{
+    int status;
+
+    ck_assert(claims_join(path));
+    claims_reserve(MIB);
+    pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (pid == 0) {
+        claims_note_host_pin((int64_t)MIB);
+        look();
+        claims_leave();
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    look();
+    ck_assert_uint_eq(claims_growth(), MIB);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("claims");
@@ -383,6 +449,9 @@ int main(void)
     tcase_add_test(tcase, files_that_are_not_used);
     tcase_add_test(tcase, hostile_numbers);
     tcase_add_test(tcase, a_lost_slot);
+    tcase_add_test(tcase, a_file_that_is_cut_short);
+    tcase_add_test(tcase, a_file_that_is_removed);
+    tcase_add_test(tcase, a_child_that_nobody_told);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
