@@ -34,17 +34,19 @@ static CUmemAllocationProp elsewhere(const CUmemAllocationProp *asked, int node)
 }
 
 /* The node next to the device; -1 where the system has but one (CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID),
- * which is node 0 then. */
+ * which is node 0 then. Drivers had such memory, and told the node, before they had an attribute
+ * for it: where they do not know that one, the trial alone says. */
 static bool find_node(const struct device *d, int *node)
 {
-    int can = 0;
+    int can;
 
     if (driver.cuDeviceGetAttribute(
-            &can, CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, d->handle) !=
-            CUDA_SUCCESS ||
-        !can ||
-        driver.cuDeviceGetAttribute(node, CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID, d->handle) !=
-            CUDA_SUCCESS)
+            &can, CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, d->handle) ==
+            CUDA_SUCCESS &&
+        !can)
+        return false;
+    if (driver.cuDeviceGetAttribute(node, CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID, d->handle) !=
+        CUDA_SUCCESS)
         return false;
     *node = *node < 0 ? 0 : *node;
     return true;

@@ -121,14 +121,17 @@ def test_no_host_memory_that_suits(run, bare, numa):
 
 
 @pytest.mark.parametrize("options", [{}, ALL_TO_HOST], ids=["room", "host"])
-def test_older_driver(run, options):
-    library = {"LD_LIBRARY_PATH": f"{BUILD}/sim/11.4:{BUILD}/sim", "SIMCUDA_DRIVER": "11.4"}
+@pytest.mark.parametrize("version", ["11.4", "12.2"])
+def test_older_driver(run, version, options):
+    """12.2 has memory of a NUMA node and no attribute that says so; 11.4 has none."""
+    library = {"LD_LIBRARY_PATH": f"{BUILD}/sim/{version}:{BUILD}/sim", "SIMCUDA_DRIVER": version}
     old = run(*HOST, env=library)
     good(old)
     result = run(*HOST, shim=True, env={**STEADY, **QUIET, **library, **options})
     good(result)
     assert result.stdout == old.stdout
-    assert result.device["redirected_bytes"] == (8 if options else 0)
+    pieces = 0 if version == "11.4" else 12 * (2 + 20) // 2 * MIB  # six of each, with those that came back
+    assert result.device["redirected_bytes"] == (pieces + 8 if options else 0)
 
 
 # The trial that comes before the first redirection calls each of these once.
