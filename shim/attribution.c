@@ -17,6 +17,7 @@
 #define TENSORS_MAX (UINT32_C(1) << 17)   /* of one file; real ones have a few thousand */
 #define NAMES_MAX   (UINT32_C(1) << 23)   /* bytes of their names */
 #define READ_MAX    (UINT64_C(256) << 20) /* bytes read of one header */
+#define AHEAD_MAX   256                   /* tensors too small to be seen, in a row */
 
 struct tensor {
     uint64_t offset, bytes;
@@ -29,11 +30,12 @@ struct file {
     uint64_t inode;
     uint64_t used; /* when, in uploads */
     uint64_t estimate;
+    uint64_t visible; /* bytes of the tensors whose uploads are seen */
     struct attribution_model model;
     struct tensor *tensor; /* in the order of the file */
     uint32_t tensors;
     char *names;
-    uint64_t loaded;       /* bytes uploaded since the last plan line */
+    uint64_t loaded;       /* of these, uploaded since the last plan line */
     uint64_t insufficient; /* the device's count at the first of them */
     bool is_short;         /* it has grown since */
     uint64_t said_device, said_host;
@@ -43,6 +45,12 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct file files[MODELS_MAX];
 static uint32_t last_id;
 static uint64_t uploads;
+
+/* The uploads of smaller ones are not looked at. */
+static bool is_visible(const struct tensor *t)
+{
+    return t->bytes >= POL_PHASE_UPLOAD_MIN;
+}
 
 /* --- reading a file's header ----------------------------------------------------------------- */
 
@@ -170,6 +178,8 @@ static bool read_header(struct file *f, int fd, uint64_t size)
     if (!read_format(&r, &in) || r.failed || f->tensors == 0)
         return false;
     qsort(f->tensor, f->tensors, sizeof f->tensor[0], by_offset);
+    for (uint32_t i = 0; i < f->tensors; i++)
+        f->visible += is_visible(&f->tensor[i]) ? f->tensor[i].bytes : 0;
     f->model.tensor_bytes = r.model.tensor_bytes;
     f->estimate = pol_estimate(r.model.tensor_bytes, r.model.format == MODEL_GGUF);
     f->model.type = type_of(&r.model);
@@ -321,7 +331,7 @@ static bool place(struct file *f, struct tensor *t, uint64_t offset, uint64_t en
     }
     *(to_host ? &t->host_bytes : &t->device_bytes) += to - from;
     *(to_host ? &f->model.host_bytes : &f->model.device_bytes) += to - from;
-    f->loaded += to - from;
+    f->loaded += is_visible(t) ? to - from : 0;
     return is_new;
 }
 
@@ -342,8 +352,8 @@ static enum attribution_news take_upload(struct file *f, struct attribution *at,
         *at = (struct attribution){f->id, i};
     }
     /* Both: a tensor may come twice, and a model again. */
-    bool complete = f->loaded >= f->model.tensor_bytes &&
-                    f->model.device_bytes + f->model.host_bytes >= f->model.tensor_bytes;
+    bool complete = f->visible && f->loaded >= f->visible &&
+                    f->model.device_bytes + f->model.host_bytes >= f->visible;
     return complete ? ATTRIBUTION_COMPLETE : news;
 }
 
@@ -382,6 +392,19 @@ static bool is_for(uint64_t bytes, const struct tensor *t)
     return bytes >= t->bytes && bytes - t->bytes < (t->bytes < ROUNDING / 2 ? 512 : ROUNDING);
 }
 
+/* Norms and biases lie between the weights: what is too small to be seen is passed over, unless the
+ * block is for it. */
+static const struct tensor *next_tensor(const struct file *f, uint32_t after, uint64_t bytes)
+{
+    for (uint32_t i = after + 1; i < f->tensors && i - after <= AHEAD_MAX; i++) {
+        if (is_for(bytes, &f->tensor[i]))
+            return &f->tensor[i];
+        if (is_visible(&f->tensor[i]))
+            break;
+    }
+    return NULL;
+}
+
 bool attribution_guess(const struct attribution *at, uint64_t bytes,
                        struct attribution_guess *guess)
 {
@@ -392,8 +415,8 @@ bool attribution_guess(const struct attribution *at, uint64_t bytes,
         memcpy(guess->architecture, f->model.architecture, sizeof guess->architecture);
         guess->type = f->model.type;
         guess->estimate = f->estimate;
-        const struct tensor *next = at->tensor + 1 < f->tensors ? &f->tensor[at->tensor + 1] : NULL;
-        uint32_t len = next && is_for(bytes, next) ? next->name_len : 0;
+        const struct tensor *next = next_tensor(f, at->tensor, bytes);
+        uint32_t len = next ? next->name_len : 0;
         if (len)
             memcpy(guess->tensor, f->names + next->name, len);
         guess->tensor[len] = '\0';

@@ -264,6 +264,26 @@ def test_the_next_tensor_is_no_working_memory(run, tmp_path):
     assert overflown(run, path, way="staged", work=0) < rest
 
 
+def with_norms(folder, blocks, shape):
+    """As real models are: between the weights lie tensors too small for their uploads to be seen."""
+    tensors = [("double_blocks.0.img_attn.qkv.weight", "F16", shape)]
+    for i in range(1, blocks):
+        tensors += [(f"double_blocks.{i - 1}.img_attn.norm.{name}.scale", "F32", [128]) for name in ("key", "query")]
+        tensors += [(f"double_blocks.{i}.img_attn.qkv.bias", "F32", [3072])]
+        tensors += [(f"double_blocks.{i}.img_attn.qkv.weight", "F16", shape)]
+    return filled(gguf_file(folder / "flux.gguf", tensors, {"general.architecture": "flux"}))
+
+
+def test_small_tensors_between_the_others(run, tmp_path):
+    """The load is complete, and the next tensor known, though not every upload is seen."""
+    path = with_norms(tmp_path, 8, [2048, 2048])
+    assert overflown(run, path) == 6 * 8 * MIB
+    match = {"tensor": "double_blocks.*.weight"}
+    assert ruled(run, tmp_path, path, (match, "host"), work=0) == 7 * 8 * MIB
+    done = loaded(run, path, work=0, env=WORKING)
+    assert len(plan_lines(done)) == 1
+
+
 # --- options --------------------------------------------------------------------------------------
 
 
