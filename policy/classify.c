@@ -9,8 +9,9 @@
  * are streamed through; four in a row are working memory too.
  *
  * A model is made of layers, and layers of the same few shapes: among WEIGHTS, a size that was
- * never uploaded is more likely working memory, once several blocks were seen. This spares the
- * first segments that PyTorch's native allocator asks for after a load and then keeps for good.
+ * never uploaded is more likely working memory, once several blocks were seen, or one that was
+ * large enough for all of it. This spares the first segments that PyTorch's native allocator asks
+ * for after a load and then keeps for good, and llama.cpp's cache.
  *
  * WORKING becomes WEIGHTS when three of the recent blocks were uploaded and stay: one or two are
  * inputs, or a double buffer.
@@ -59,11 +60,15 @@ static void end_weights(struct pol_phase *phase)
             phase->recent[i].state = SETTLED;
 }
 
+static bool is_whole(const struct pol_phase *phase)
+{
+    return phase->uploaded == 1 && phase->weights >= WHOLE_MODEL;
+}
+
 /* A block had no upload. */
 static void without(struct pol_phase *phase)
 {
-    bool whole = phase->uploaded == 1 && phase->weights >= WHOLE_MODEL;
-    unsigned enough = phase->patience ? phase->patience : whole ? 1 : BLOCKS_WITHOUT;
+    unsigned enough = phase->patience ? phase->patience : is_whole(phase) ? 1 : BLOCKS_WITHOUT;
 
     phase->gap = plus_one(phase->gap);
     if (phase->class == POL_CLASS_WEIGHTS && phase->gap >= enough)
@@ -234,9 +239,10 @@ static bool is_mixed(uint64_t bytes)
 enum pol_class pol_phase_class(const struct pol_phase *phase, uint64_t bytes)
 {
     unsigned size = hash_of_size(bytes);
+    bool shapes_known = phase->uploaded >= SHAPES_KNOWN || is_whole(phase);
 
-    if (phase->class == POL_CLASS_WEIGHTS && phase->uploaded >= SHAPES_KNOWN && bytes &&
-        !is_mixed(bytes) && !(phase->sizes[size / 64] >> size % 64 & 1))
+    if (phase->class == POL_CLASS_WEIGHTS && shapes_known && bytes && !is_mixed(bytes) &&
+        !(phase->sizes[size / 64] >> size % 64 & 1))
         return POL_CLASS_WORKING;
     return phase->class;
 }

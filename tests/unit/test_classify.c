@@ -221,6 +221,7 @@ START_TEST(llama_cpp)
         upload(model + at, 64 * MIB);
     ck_assert_int_eq(now(), POL_CLASS_WEIGHTS);
     pol_phase_write(&phase, alloc(GIB), GIB); /* the cache is cleared */
+    ck_assert_uint_eq(predicted[POL_CLASS_WORKING], GIB);
     ck_assert_int_eq(now(), POL_CLASS_WORKING);
     alloc(300 * MIB);
     ck_assert_int_eq(now(), POL_CLASS_WORKING);

@@ -426,11 +426,18 @@ class Llama(Model):
     def __init__(self, trace, kind, layers=32, context=8192, embeds=True):
         super().__init__(trace, f"llama-3.1-8b-{kind}.gguf", kind, **{"general.architecture": "llama"})
         self.context, self.embeds = context, embeds
-        self.others = [trace.load(self.file, "token_embd.weight", "F16", 4096, 128256)] if embeds else []
-        self.layers = [(self.linear(f"blk.{i}.attn_qkv", 4096, 6144), self.linear(f"blk.{i}.attn_output", 4096, 4096),
-                        self.linear(f"blk.{i}.ffn_up", 4096, 28672), self.linear(f"blk.{i}.ffn_down", 14336, 4096))
-                       for i in range(layers)]
+        if embeds:
+            self.others = [trace.load(self.file, "token_embd.weight", "F16", 4096, 128256)]
+        else:
+            self.file.add("token_embd.weight", kind, (4096, 128256))
+        self.layers = [self.layer(f"blk.{i}") for i in range(layers)]
         self.head = self.linear("output", 4096, 128256)
+
+    def layer(self, at):
+        linears = (self.linear(f"{at}.attn_qkv", 4096, 6144), self.linear(f"{at}.attn_output", 4096, 4096),
+                   self.linear(f"{at}.ffn_up", 4096, 28672), self.linear(f"{at}.ffn_down", 14336, 4096))
+        self.others += [self.trace.load(self.file, f"{at}.{name}_norm.weight", "F32", 4096) for name in ("attn", "ffn")]
+        return linears
 
     def start(self):
         self.cache = [self.trace.tensor(self.context * self.KV) for _ in self.layers]
