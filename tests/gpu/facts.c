@@ -55,11 +55,8 @@ static void value_text(char *text, size_t size, char type, uint64_t value, uint6
         snprintf(text, size, "elsewhere");
 }
 
-/* Asked alone, and as one of an array; an interior pointer, so that "base" and "here" differ. */
-static void attributes_of(struct probe *p, const struct probe_block *block)
+void probe_attributes_of(struct probe *p, const char *column, CUdeviceptr base)
 {
-    CUdeviceptr base = block->device ? block->device : (CUdeviceptr)(uintptr_t)block->host;
-
     for (size_t i = 0; i < sizeof attributes / sizeof attributes[0]; i++) {
         CUpointer_attribute attribute = attributes[i].attribute;
         uint64_t one = 0, two = 0;
@@ -74,7 +71,6 @@ static void attributes_of(struct probe *p, const struct probe_block *block)
             snprintf(a, sizeof a, "%s", probe_result(single));
         if (array)
             snprintf(b, sizeof b, "%s", probe_result(array));
-        const char *column = probe_kind_name[block->kind];
         if (strcmp(a, b) == 0)
             probe_answer(p, "pointer attributes", attributes[i].name, column, "%s", a);
         else
@@ -90,7 +86,8 @@ void probe_attributes(struct probe *p)
     for (int kind = 0; kind < PROBE_KINDS; kind++) {
         if (!probe_make(p, (enum probe_kind)kind, BYTES, &block))
             continue;
-        attributes_of(p, &block);
+        CUdeviceptr host = (CUdeviceptr)(uintptr_t)block.host;
+        probe_attributes_of(p, probe_kind_name[kind], block.device ? block.device : host);
         probe_drop(p, &block);
     }
 }

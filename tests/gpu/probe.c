@@ -164,6 +164,11 @@ int main(int argc, char **argv)
     probe_odd_calls(&p);
     probe_lookup(&p);
     probe_waits(&p);
+    probe_host_numa(&p);
+    probe_pools(&p);
+    probe_free_memory(&p);
+    probe_captures(&p);
+    probe_host_copies(&p);
     probe_lifetime(&p); /* last: it ends the context */
     printf("\n]}\n");
     return 0;

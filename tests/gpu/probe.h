@@ -114,13 +114,22 @@ extern const char *const probe_kind_name[PROBE_KINDS];
 bool probe_make(struct probe *p, enum probe_kind kind, size_t bytes, struct probe_block *block);
 CUresult probe_drop(struct probe *p, struct probe_block *block);
 
-/* facts.c, speed.c: one function for each table. */
+/* facts.c: a column of the table of pointer attributes, for a block of 4 MiB or more. Each is asked
+ * alone, and as one of an array; of an interior pointer, so that "base" and "here" differ. */
+void probe_attributes_of(struct probe *p, const char *column, CUdeviceptr base);
+
+/* facts.c, speed.c, guesses.c, order.c: one function for each table, or a few. */
 void probe_attributes(struct probe *p);
 void probe_copies(struct probe *p);
 void probe_odd_calls(struct probe *p);
 void probe_lookup(struct probe *p);
 void probe_lifetime(struct probe *p);
 void probe_waits(struct probe *p);
+void probe_host_numa(struct probe *p);
+void probe_pools(struct probe *p);
+void probe_free_memory(struct probe *p);
+void probe_captures(struct probe *p);
+void probe_host_copies(struct probe *p);
 void probe_speed(struct probe *p);
 
 /* probe.c: one cell; `format` as printf's. */
@@ -131,6 +140,8 @@ const char *probe_result(CUresult result);
 double probe_now_ms(void);
 /* Any function of the driver by its exported name; NULL if it has none. */
 void *probe_symbol(struct probe *p, const char *name);
+/* A kernel that runs for spin_ms. */
+CUresult probe_spin(struct probe *p, CUstream stream);
 /* Launches a kernel of tests/hosts/kernels.h on `stream`. */
 CUresult probe_launch(struct probe *p, const char *kernel, CUstream stream, void **params);
 

@@ -145,7 +145,7 @@ static void timed(struct probe *p, const char *row, double ms, CUresult result)
     probe_answer(p, "calls beside a running kernel", row, "result", "%s", probe_result(result));
 }
 
-static CUresult start_spin(struct probe *p, CUstream stream)
+CUresult probe_spin(struct probe *p, CUstream stream)
 {
     uint64_t microseconds = (uint64_t)p->spin_ms * 1000;
     void *params[] = {&microseconds};
@@ -158,13 +158,13 @@ static void wait_of_make(struct probe *p, CUstream stream, enum probe_kind kind,
 {
     struct probe_block block;
 
-    start_spin(p, stream);
+    probe_spin(p, stream);
     bool made = probe_make(p, kind, 4 * PROBE_MIB, &block);
     timed(p, make, block.pin_ms, made ? CUDA_SUCCESS : CUDA_ERROR_UNKNOWN);
     p->drv.cuCtxSynchronize();
     if (!made)
         return;
-    start_spin(p, stream);
+    probe_spin(p, stream);
     CUresult result = probe_drop(p, &block);
     timed(p, drop, block.drop_ms, result);
     p->drv.cuCtxSynchronize();
@@ -178,18 +178,18 @@ void probe_waits(struct probe *p)
 
     if (p->drv.cuStreamCreate(&stream, 1 /* non-blocking */) != CUDA_SUCCESS)
         return;
-    start_spin(p, stream); /* loads the kernel */
+    probe_spin(p, stream); /* loads the kernel */
     p->drv.cuCtxSynchronize();
     wait_of_make(p, stream, PROBE_DEVICE, "cuMemAlloc", "cuMemFree");
     wait_of_make(p, stream, PROBE_HOSTALLOC, "cuMemHostAlloc", "cuMemFreeHost");
     wait_of_make(p, stream, PROBE_REGISTERED_4K, "cuMemHostRegister", "cuMemHostUnregister");
     if (probe_make(p, PROBE_DEVICE, PROBE_MIB, &block)) {
-        start_spin(p, stream);
+        probe_spin(p, stream);
         double start = probe_now_ms();
         CUresult result = p->drv.cuMemcpyHtoD(block.device, bytes, sizeof bytes);
         timed(p, "cuMemcpyHtoD, pageable, 64 bytes", probe_now_ms() - start, result);
         p->drv.cuCtxSynchronize();
-        start_spin(p, stream);
+        probe_spin(p, stream);
         start = probe_now_ms();
         result = p->drv.cuMemsetD8(block.device, 0, PROBE_MIB);
         timed(p, "cuMemsetD8", probe_now_ms() - start, result);

@@ -22,12 +22,25 @@ def test_probe_answers_on_the_simulated_driver(tmp_path):
     tables = {table for table, _, _ in cells}
     assert tables >= {"speed", "cost per GiB", "pointer attributes", "writing to it as device memory",
                       "calls on its address", "device attributes", "cuGetProcAddress and dlsym",
-                      "calls beside a running kernel", "pinned PORTABLE, then its context ended"}
+                      "calls beside a running kernel", "pinned PORTABLE, then its context ended",
+                      "physical memory", "the default pool's numbers", "free memory, bytes",
+                      "calls of the thread whose stream captures",
+                      "cuMemcpyAsync from host to host behind a kernel"}
     # What the simulator promises, so that the probe cannot pass by answering nothing.
     assert cells["writing to it as device memory", "cuMemcpyHtoD", "cuMemAlloc"] == "ok"
     assert cells["pointer attributes", "MEMORY_TYPE", "cuMemAlloc"] == "2"
     assert cells["pointer attributes", "MEMORY_TYPE", "cuMemHostAlloc"] == "1"
     assert cells["calls beside a running kernel", "cuMemFree", "waited"] == "yes"
+    assert cells["physical memory", "import of the descriptor", "HOST_NUMA, for a descriptor"] == "ok"
+    assert cells["physical memory", "export as a descriptor", "HOST_NUMA"] == "INVALID_VALUE"
+    assert cells["pointer attributes", "MEMORY_TYPE", "of a pool"] == "2"
+    assert cells["the default pool's numbers", "after an allocation of 4 MiB", "used"] == str(4 << 20)
+    assert cells["the default pool's numbers", "after trimming to 0", "reserved"] == "0"
+    free = {row: int(value) for (table, row, column), value in cells.items()
+            if (table, column) == ("free memory, bytes", "cuMemGetInfo free")}
+    assert free["at first"] == free["at last"] == free["with 3 MiB"] + (3 << 20)
+    assert (cells["calls of the thread whose stream captures", "cuMemAlloc", "global"]
+            == "STREAM_CAPTURE_UNSUPPORTED; capture invalidated, its end STREAM_CAPTURE_INVALIDATED")
     assert cells["device attributes", "CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM (91)", "value"] == "1"
 
 
