@@ -27,6 +27,7 @@ static double microseconds(CUstream stream)
     float milliseconds;
 
     OK(cuEventRecord(last, stream));
+    OK(cuEventSynchronize(first)); /* it may be another stream's */
     OK(cuEventSynchronize(last));
     OK(cuEventElapsedTime(&milliseconds, first, last));
     return (double)milliseconds * 1000;
