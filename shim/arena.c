@@ -100,6 +100,21 @@ static bool plant(uint64_t base, uint64_t bytes, struct arena *arena)
     return true;
 }
 
+/* What a context that is gone had of the driver, the driver may have given out again: another arena
+ * may lie there by now. */
+static void uproot(const struct arena *arena)
+{
+    uint64_t last = (arena->base + arena->bytes - 1) >> UNIT_LOG2;
+
+    pthread_mutex_lock(&tree_lock);
+    for (uint64_t unit = arena->base >> UNIT_LOG2; unit <= last; unit++) {
+        struct leaf *leaf = unit >> LEAF_LOG2 < TOP_UNITS ? tree[unit >> LEAF_LOG2] : NULL;
+        if (leaf && leaf->unit[unit % LEAF_UNITS] == arena)
+            __atomic_store_n(&leaf->unit[unit % LEAF_UNITS], NULL, __ATOMIC_RELEASE);
+    }
+    pthread_mutex_unlock(&tree_lock);
+}
+
 void arena_extend_bounds(uint64_t base, uint64_t bytes)
 {
     pthread_mutex_lock(&tree_lock);
@@ -231,7 +246,7 @@ void arena_destroy(struct arena *a)
 {
     size_t header = round_up(sizeof *a, 4096);
 
-    plant(a->base, a->bytes, NULL);
+    uproot(a);
     /* The addresses stay reserved: a look-up that began before may still read there. It finds
      * zeroes, that is, no live block. */
     madvise((char *)a + header, a->meta_bytes - header, MADV_DONTNEED);

@@ -61,6 +61,23 @@ START_TEST(creation)
 }
 END_TEST
 
+/* The driver gives the addresses of a context that is gone to another thread, before the arena that
+ * lay there is destroyed. */
+START_TEST(another_in_its_place)
+{
+    struct arena *gone = make(8 * MIB), *next = arena_create(BASE + 2 * MIB, 4 * MIB, &owner, 7);
+
+    ck_assert_ptr_nonnull(next);
+    arena_destroy(gone);
+    ck_assert_ptr_null(arena_at(BASE));
+    ck_assert_ptr_eq(arena_at(BASE + 2 * MIB), next);
+    ck_assert_ptr_eq(arena_at(BASE + 6 * MIB - 1), next);
+    ck_assert_ptr_null(arena_at(BASE + 6 * MIB));
+    arena_destroy(next);
+    ck_assert_ptr_null(arena_at(BASE + 2 * MIB));
+}
+END_TEST
+
 START_TEST(exact_fit_and_refusal)
 {
     struct arena *a = make(4 * MIB);
@@ -390,6 +407,7 @@ int main(void)
     suite_add_tcase(suite, blocks);
     tcase_set_timeout(blocks, 60);
     tcase_add_test(blocks, creation);
+    tcase_add_test(blocks, another_in_its_place);
     tcase_add_test(blocks, exact_fit_and_refusal);
     tcase_add_test(blocks, exact_fit_among_smaller);
     tcase_add_test(blocks, find);
