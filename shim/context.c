@@ -159,11 +159,22 @@ void context_forget_stream(CUstream stream)
     pthread_mutex_unlock(&lock);
 }
 
-/* Counted in all, and for the current context, whose end would end them too. */
-static void count_capture(int change)
+struct context *context_of_stream(CUstream stream)
 {
-    struct context *context = context_current();
+    struct context *c = context_current();
+    CUcontext owner = NULL;
 
+    if (driver.cuStreamGetCtx(stream, &owner) != CUDA_SUCCESS || (c && c->handle == owner))
+        return c;
+    pthread_mutex_lock(&lock);
+    c = find_locked(owner);
+    pthread_mutex_unlock(&lock);
+    return c;
+}
+
+/* Counted in all, and for the stream's context, whose end would end them too. */
+static void count_capture(struct context *context, int change)
+{
     pthread_mutex_lock(&lock);
     atomic_fetch_add(&captures, change);
     if (context)
@@ -171,14 +182,14 @@ static void count_capture(int change)
     pthread_mutex_unlock(&lock);
 }
 
-void context_capture_begins(void)
+void context_capture_begins(struct context *context)
 {
-    count_capture(1);
+    count_capture(context, 1);
 }
 
-void context_capture_ended(void)
+void context_capture_ended(struct context *context)
 {
-    count_capture(-1);
+    count_capture(context, -1);
 }
 
 bool context_capturing(void)

@@ -77,10 +77,14 @@ void context_forget_stream(CUstream stream);
 
 /* --- stream captures ------------------------------------------------------------------------- */
 
+/* The record of the context that a stream belongs to, which need not be the current one; NULL if it
+ * has none. */
+struct context *context_of_stream(CUstream stream);
+
 /* Before cuStreamBeginCapture; after one that failed, cuStreamEndCapture, or the end of a stream
- * that captured. */
-void context_capture_begins(void);
-void context_capture_ended(void);
+ * that captured. With the stream's context. */
+void context_capture_begins(struct context *context);
+void context_capture_ended(struct context *context);
 
 /* True while any stream of the process captures: nothing may be synchronised then. */
 bool context_capturing(void);

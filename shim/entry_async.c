@@ -135,14 +135,17 @@ CUresult cuMemFreeAsync_ptsz(CUdeviceptr dptr, CUstream hStream)
 static CUresult destroy_stream(CUstream stream, CUresult (*destroy)(CUstream))
 {
     struct stream_order order = {stream, false};
+    struct context *context = NULL;
     bool capturing = false;
     int saved = shim_enter();
 
     captures(&order, &capturing);
+    if (capturing)
+        context = context_of_stream(stream);
     context_forget_stream(stream);
     CUresult r = destroy(stream);
     if (r == CUDA_SUCCESS && capturing)
-        context_capture_ended();
+        context_capture_ended(context);
     shim_leave(saved);
     return r;
 }

@@ -103,10 +103,11 @@ PRIMARY(cuDevicePrimaryCtxReset_v2, reset)
     {                                                                                              \
         if (!shim_acts())                                                                          \
             return driver.symbol args;                                                             \
-        context_capture_begins();                                                                  \
+        struct context *context = context_of_stream(hStream);                                      \
+        context_capture_begins(context);                                                           \
         CUresult r = driver.symbol args;                                                           \
         if (r != CUDA_SUCCESS)                                                                     \
-            context_capture_ended();                                                               \
+            context_capture_ended(context);                                                        \
         return r;                                                                                  \
     }
 #define BEGIN_V2_PARAMS (CUstream hStream, CUstreamCaptureMode mode)
@@ -123,20 +124,20 @@ CAPTURE(cuStreamBeginCaptureToGraph, BEGIN_GRAPH_PARAMS, BEGIN_GRAPH_ARGS)
 CAPTURE(cuStreamBeginCaptureToGraph_ptsz, BEGIN_GRAPH_PARAMS, BEGIN_GRAPH_ARGS)
 
 /* An invalidated or unjoined capture ends here too, with an error (cuStreamEndCapture). */
-static CUresult after_end(CUresult r)
+static CUresult after_end(CUresult r, CUstream stream)
 {
     if (shim_acts() && (r == CUDA_SUCCESS || r == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED ||
                         r == CUDA_ERROR_STREAM_CAPTURE_UNJOINED))
-        context_capture_ended();
+        context_capture_ended(context_of_stream(stream));
     return r;
 }
 
 CUresult cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)
 {
-    return after_end(driver.cuStreamEndCapture(hStream, phGraph));
+    return after_end(driver.cuStreamEndCapture(hStream, phGraph), hStream);
 }
 
 CUresult cuStreamEndCapture_ptsz(CUstream hStream, CUgraph *phGraph)
 {
-    return after_end(driver.cuStreamEndCapture_ptsz(hStream, phGraph));
+    return after_end(driver.cuStreamEndCapture_ptsz(hStream, phGraph), hStream);
 }

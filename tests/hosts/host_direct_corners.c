@@ -175,6 +175,35 @@ static void abandoned_capture(void)
         MUST(cuMemFree(p[i]));
 }
 
+/* A capture may end while another context than its stream's is current. When that stream's context
+ * has ended too, the next capture is one all the same. */
+static void capture_ended_elsewhere(void)
+{
+    CUcontext other;
+    CUstream captured, stream;
+    CUgraph graph = NULL;
+    CUdeviceptr p = 0;
+
+    MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    MUST(cuMemAllocAsync(&p, 2 * MIB, stream));
+    MUST(cuCtxCreate_v2(&other, 0, host.device));
+    MUST(cuStreamCreate(&captured, CU_STREAM_NON_BLOCKING));
+    MUST(cuStreamBeginCapture(captured, CU_STREAM_CAPTURE_MODE_RELAXED));
+    MUST(cuCtxSetCurrent(host.context));
+    MUST(cuStreamEndCapture(captured, &graph));
+    MUST(cuGraphDestroy(graph));
+    MUST(cuCtxDestroy(other));
+    MUST(cuStreamCreate(&captured, CU_STREAM_NON_BLOCKING));
+    MUST(cuStreamBeginCapture(captured, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    MUST(cuMemFreeAsync(p, stream));
+    MUST(cuMemAllocAsync(&p, 5 * MIB / 2, stream));
+    host_show("end", cuStreamEndCapture(captured, &graph));
+    MUST(cuGraphDestroy(graph));
+    MUST(cuMemFreeAsync(p, stream));
+    MUST(cuStreamDestroy(captured));
+    MUST(cuStreamDestroy(stream));
+}
+
 /* Beside a capture that forbids whatever is unsafe: allocation in another stream, and the end of
  * another context. The capture is none the worse. */
 static void beside_a_capture(void)
@@ -338,6 +367,7 @@ static const struct {
     {"over-the-end-beside-arrays", over_the_end_beside_arrays},
     {"other-contexts-stream", other_contexts_stream},
     {"abandoned-capture", abandoned_capture},
+    {"capture-ended-elsewhere", capture_ended_elsewhere},
     {"beside-a-capture", beside_a_capture},
     {"no-context", no_context},
     {"shrinking", shrinking},

@@ -10,6 +10,7 @@ QUIET = {"HYBRIDMEM_LOG": "error"}
 
 
 CASES = [
+    "capture-ended-elsewhere",
     "empty-copies",
     "no-context",
     "other-contexts-stream",
