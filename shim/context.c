@@ -11,6 +11,7 @@ static struct context *all; /* every record ever made, newest first */
 static uint32_t last_id;
 static atomic_uint generation; /* changes whenever a record dies */
 static atomic_int captures;
+static atomic_bool captured;
 
 /* The last context that this thread asked for. */
 static __thread struct {
@@ -184,6 +185,7 @@ static void count_capture(struct context *context, int change)
 
 void context_capture_begins(struct context *context)
 {
+    atomic_store(&captured, true);
     count_capture(context, 1);
 }
 
@@ -197,6 +199,11 @@ bool context_capturing(void)
     return atomic_load_explicit(&captures, memory_order_acquire) > 0;
 }
 
+bool context_has_captured(void)
+{
+    return atomic_load_explicit(&captured, memory_order_relaxed);
+}
+
 void context_forget_all(void)
 {
     pthread_mutex_init(&lock, NULL);
@@ -207,4 +214,5 @@ void context_forget_all(void)
     }
     cache.context = NULL;
     atomic_store(&captures, 0);
+    atomic_store(&captured, false);
 }

@@ -89,6 +89,9 @@ void context_capture_ended(struct context *context);
 /* True while any stream of the process captures: nothing may be synchronised then. */
 bool context_capturing(void);
 
+/* True from the first capture on. */
+bool context_has_captured(void);
+
 /* A forked child. */
 void context_forget_all(void);
 

@@ -2,10 +2,12 @@
  * its size; after an out-of-memory all that is kept is given back, and the request tried once more.
  * It is built under PyTorch's name (libc10_cuda.so) and under one of its own.
  *
- * With GIVES_UP in the environment it does not try again: what fails, fails.
+ * With GIVES_UP in the environment it does not try again: what fails, fails. With CAPTURES a stream
+ * captures nothing before that, as when PyTorch opens the private pool of a graph.
  */
 #include "runtime.h"
 
+#include <dlfcn.h>
 #include <stdbool.h>
 
 #define MIB    ((size_t)1 << 20)
@@ -67,6 +69,22 @@ static struct block *take(size_t size)
     return b;
 }
 
+/* Through the driver: the simulated runtime has no captures. */
+static void capture_nothing(void)
+{
+    void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL), *stream, *graph;
+    REQUIRE(driver != NULL);
+    int (*create)(void **, unsigned) = (int (*)(void **, unsigned))dlsym(driver, "cuStreamCreate");
+    int (*begin)(void *, int) = (int (*)(void *, int))dlsym(driver, "cuStreamBeginCapture_v2");
+    int (*end)(void *, void **) = (int (*)(void *, void **))dlsym(driver, "cuStreamEndCapture");
+    int (*drop)(void *) = (int (*)(void *))dlsym(driver, "cuGraphDestroy");
+    int (*destroy)(void *) = (int (*)(void *))dlsym(driver, "cuStreamDestroy_v2");
+
+    REQUIRE(create && begin && end && drop && destroy);
+    REQUIRE(create(&stream, 1) == 0 && begin(stream, 1) == 0 && end(stream, &graph) == 0);
+    REQUIRE(drop(graph) == 0 && destroy(stream) == 0);
+}
+
 /* 128 MiB, of which 96 are only cached; then a request that no cached block fits, and more until
  * the card is full. */
 __attribute__((visibility("default"))) int extension_run(void)
@@ -79,6 +97,8 @@ __attribute__((visibility("default"))) int extension_run(void)
         b[i]->used = false;
     REQUIRE(take(32 * MIB) == b[0]);
     b[0]->used = false;
+    if (getenv("CAPTURES"))
+        capture_nothing();
     take(48 * MIB);
     printf("first: %d retries, %d failures\n", retries, failures);
     for (size_t i = 0; i < 4; i++)

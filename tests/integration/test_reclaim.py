@@ -35,8 +35,9 @@ NOBODY_ASKED = ["first: 0 retries, 0 failures", "then: 0 retries, 0 failures"]
         (PYTORCH, {"HYBRIDMEM_RECLAIM": "off"}),
         (PYTORCH, {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}),
         (OTHER, {"GIVES_UP": "1"}),
+        (PYTORCH, {"CAPTURES": "1", "GIVES_UP": "1"}),
     ],
-    ids=["another", "off", "caches-nothing", "never-retries"],
+    ids=["another", "off", "caches-nothing", "never-retries", "private-pool-of-a-graph"],
 )
 def test_nobody_else_is_told(run, library, env):
     assert allocate(run, library, **env) == (NOBODY_ASKED, WITHOUT)
