@@ -95,6 +95,15 @@ static void *open_runtime(const char *file, const char *version)
     }
 }
 
+/* A library that is loaded stays so. */
+static void keep(const char *file)
+{
+    void *handle = dlopen(file, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+
+    if (handle)
+        dlclose(handle);
+}
+
 /* As the loader binds a reference: the global scope after us, then what the caller links by itself,
  * which may have been opened RTLD_LOCAL. */
 static void find_runtime(struct runtime_ops *real, const char *file, const char *version)
@@ -113,7 +122,7 @@ static void find_runtime(struct runtime_ops *real, const char *file, const char 
         (cudaError_t(*)(void))resolve_real_dlvsym(scope, "cudaGetLastError", version);
     /* The runtime stays for as long as we may call it. */
     if (dladdr((void *)real->cudaMalloc, &info) && info.dli_fname)
-        (void)!dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+        keep(info.dli_fname);
     if (scope != RTLD_NEXT)
         dlclose(scope);
 }
@@ -132,6 +141,8 @@ static const struct caller *meet(uintptr_t address, const char *version)
     dl_iterate_phdr(holds_address, &s);
     const char *base = s.file ? strrchr(s.file, '/') : NULL;
     c->tries_again = base && strcmp(base + 1, TRIES_AGAIN) == 0 && !getenv(CACHES_NOTHING);
+    if (c->tries_again)
+        keep(s.file); /* another in its place may try nothing again */
     find_runtime(&c->real, s.file, version);
     errno = saved;
     if (c == &one_more)

@@ -43,6 +43,12 @@ def test_nobody_else_is_told(run, library, env):
     assert allocate(run, library, **env) == (NOBODY_ASKED, WITHOUT)
 
 
+def test_nor_is_one_in_its_place(run):
+    """A library that comes to lie where PyTorch's was."""
+    done = run("host_extension", f"close:{PYTORCH}", OTHER, shim=True, env={**CARD, "HYBRIDMEM_LOG": "error"})
+    assert done.stdout.splitlines()[1:] == ["then: 4 retries, 0 failures", *NOBODY_ASKED]
+
+
 def test_the_drivers_own_refusal(run):
     """Passed on once instead of hidden: the cache comes back then, too."""
     said, redirected = allocate(run, PYTORCH, HYBRIDMEM_PLACEMENT="device_first")
