@@ -1,6 +1,7 @@
 #include "shim/core.h"
 
 #include "shim/attribution.h"
+#include "shim/cancel.h"
 #include "shim/claims.h"
 #include "shim/hooks.h"
 #include "shim/log.h"
@@ -237,7 +238,9 @@ CUresult core_alloc(const struct alloc_request *asked, struct alloc_result *resu
     struct device *d = context->device;
     if (request.order && !atomic_load_explicit(&d->stream_ordered, memory_order_relaxed))
         atomic_store(&d->stream_ordered, true);
+    int cancel = cancel_defer();
     CUresult r = serve(context, &request, result);
+    cancel_allow(cancel);
     if (r == CUDA_SUCCESS && !request.physical) /* a handle is no address */
         uploads_allocated(d, result->address, result->bytes);
     return r;
@@ -272,7 +275,10 @@ CUresult core_free(CUdeviceptr address, const struct stream_order *order, backin
     if (order && !current)
         return how(0, arg);
     /* A device pointer that is no live allocation's (CUDA driver API, cuMemFree). */
-    if (!backing_host_free(address, order, &block))
+    int cancel = cancel_defer();
+    bool freed = backing_host_free(address, order, &block);
+    cancel_allow(cancel);
+    if (!freed)
         return CUDA_ERROR_INVALID_VALUE;
     struct context *context = arena_owner(block.arena);
     uncount_redirected(context->device, block.bytes);

@@ -1,5 +1,6 @@
 #include "shim/device.h"
 
+#include "shim/cancel.h"
 #include "shim/clock.h"
 #include "shim/hooks.h"
 #include "shim/host_budget.h"
@@ -65,6 +66,7 @@ struct device *device_get(int ordinal)
 
     if (d || ordinal < 0 || ordinal >= DEVICES_MAX)
         return d;
+    int cancel = cancel_defer();
     pthread_mutex_lock(&setup_lock);
     d = &devices[ordinal];
     if (!atomic_load(&known[ordinal])) {
@@ -81,6 +83,7 @@ struct device *device_get(int ordinal)
         }
     }
     pthread_mutex_unlock(&setup_lock);
+    cancel_allow(cancel);
     return d;
 }
 

@@ -1,5 +1,6 @@
 #include "shim/init.h"
 
+#include "shim/cancel.h"
 #include "shim/claims.h"
 #include "shim/core.h"
 #include "shim/driver.h"
@@ -94,7 +95,9 @@ void shim_init(void)
     if (result == MAP_FAILED)
         return; /* the next call tries again */
     initialising = true;
+    int cancel = cancel_defer();
     initialise(result);
+    cancel_allow(cancel);
     initialising = false;
     munmap(result, sizeof *result);
     errno = saved;

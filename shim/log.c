@@ -1,5 +1,7 @@
 #include "shim/log.h"
 
+#include "shim/cancel.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -75,12 +77,14 @@ void log_line(enum cfg_log level, const char *format, ...)
     if (n > (int)sizeof buf - 1)
         n = (int)sizeof buf - 1;
     buf[n++] = '\n';
+    int cancel = cancel_defer();
     /* One write for a line, so that lines of several processes do not mix. Where it cannot be
      * written there is nobody to tell. */
     int fd = open_log();
     log_write(fd >= 0 ? fd : STDERR_FILENO, buf, (size_t)n);
     if (fd >= 0)
         close(fd);
+    cancel_allow(cancel);
     errno = saved;
 }
 

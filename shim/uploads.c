@@ -2,6 +2,7 @@
 
 #include "policy/plan.h"
 #include "shim/attribution.h"
+#include "shim/cancel.h"
 #include "shim/core.h"
 #include "shim/hooks.h"
 #include "shim/init.h"
@@ -90,12 +91,14 @@ static void take_write(CUdeviceptr dst, uint64_t bytes)
 
 void uploads_copy_from_host(CUdeviceptr dst, uint64_t src, uint64_t bytes)
 {
-    int saved;
+    int saved, cancel;
 
     if (!shim_acts())
         return;
     saved = shim_enter();
+    cancel = cancel_defer();
     take_upload(dst, src, bytes);
+    cancel_allow(cancel);
     shim_leave(saved);
 }
 
@@ -127,17 +130,19 @@ static bool is_host_memory(CUdeviceptr address)
 
 void uploads_copy(CUdeviceptr dst, CUdeviceptr src, uint64_t bytes)
 {
-    int saved;
+    int saved, cancel;
 
     if (!shim_acts())
         return;
     saved = shim_enter();
+    cancel = cancel_defer();
     if (is_host_memory(dst))
         ; /* a download tells nothing */
     else if (is_host_memory(src))
         take_upload(dst, src, bytes);
     else
         take_write(dst, bytes);
+    cancel_allow(cancel);
     shim_leave(saved);
 }
 
@@ -198,6 +203,7 @@ void uploads_predict(struct device *device, const struct alloc_request *request,
 {
     struct seat *s = seat_of(device);
     struct attribution_guess guess;
+    int cancel = cancel_defer();
     bool known = s->load.model && attribution_guess(&s->load, asked->bytes, &guess);
 
     /* One handle of several says nothing of the range that they are mapped to. */
@@ -215,6 +221,7 @@ void uploads_predict(struct device *device, const struct alloc_request *request,
         asked->working_peak = s->phase.working_peak;
     if (unlikely(shim_config()->rules.count || shim_config()->skip_clip))
         asked->place = ruled_place(device, request, asked->bytes, known ? &guess : NULL);
+    cancel_allow(cancel);
 }
 
 void uploads_block_allocated(struct device *device, uint64_t address, uint64_t bytes)

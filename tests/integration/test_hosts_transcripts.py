@@ -30,6 +30,7 @@ OTHERS = [
     ("host_direct_contexts",),
     ("host_direct_badinput",),
     ("host_direct_threads",),
+    ("host_direct_cancel",),
     ("host_direct_fork",),
     ("host_direct_capture",),
     ("host_direct_graphs",),

@@ -70,13 +70,23 @@ extern pthread_mutex_t sim_lock;
 extern pthread_cond_t sim_progress; /* broadcast whenever an operation completes */
 extern atomic_bool sim_initialised, sim_finished;
 
+extern __thread int sim_cancel_state;
+
+/* A thread of the host's that is cancelled does not end with the lock held. */
 static inline void sim_enter(void)
 {
+    int before;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
     pthread_mutex_lock(&sim_lock);
+    sim_cancel_state = before;
 }
 static inline void sim_leave(void)
 {
+    int state = sim_cancel_state;
+
     pthread_mutex_unlock(&sim_lock);
+    pthread_setcancelstate(state, &state);
 }
 uint64_t sim_random_locked(void); /* xorshift, seeded by SIMCUDA_SEED */
 uint64_t sim_now_ns(void);

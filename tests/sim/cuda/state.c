@@ -7,6 +7,7 @@
 #include <time.h>
 
 pthread_mutex_t sim_lock = PTHREAD_MUTEX_INITIALIZER;
+__thread int sim_cancel_state;
 pthread_cond_t sim_progress = PTHREAD_COND_INITIALIZER;
 atomic_bool sim_initialised, sim_finished, sim_usable;
 atomic_int sim_gate = GATE_CLOSED;
