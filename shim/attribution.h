@@ -1,9 +1,10 @@
 /* attribution.h: which model, and which of its tensors, a host uploads: from the file mapping that
  * the source lies in.
  *
- * The mapping is never read, only the file's header, once, by the thread that first uploads from
- * it. All of this is a hint: a loader that reads its files, or copies through a staging buffer,
- * leaves nothing to see, and a wrong hint costs speed, never correctness. Thread-safe.
+ * Only the file's header is read, once, from the mapping, by the thread that first uploads from it.
+ * All of this is a hint: a loader that reads its files, maps them without their beginning, or
+ * copies through a staging buffer, leaves nothing to see, and a wrong hint costs speed, never
+ * correctness. Thread-safe.
  */
 #ifndef HYBRIDMEM_ATTRIBUTION_H
 #define HYBRIDMEM_ATTRIBUTION_H

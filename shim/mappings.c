@@ -95,9 +95,11 @@ static bool is_same(const struct known *k, const struct line *line)
            k->offset == line->offset;
 }
 
-static void learn(const struct line *line, mappings_name_fn *name)
+/* `head` is the last line before it, or itself, that a file begins in. */
+static void learn(const struct line *line, const struct line *head, mappings_name_fn *name)
 {
-    uint32_t file = is_file(line) ? name(line->path, line->inode) : 0;
+    bool begins = head->inode == line->inode && head->start == line->start - line->offset;
+    uint32_t file = is_file(line) ? name(line->path, line->inode, begins ? head->start : 0) : 0;
     struct known *k = count < KNOWN_MAX ? &known[count++] : &known[oldest++ % KNOWN_MAX];
 
     *k = (struct known){.start = line->start,
@@ -108,27 +110,30 @@ static void learn(const struct line *line, mappings_name_fn *name)
                         .seen = true};
 }
 
-static void take_line(const char *text, uint64_t wanted, mappings_name_fn *name)
+static void take_line(const char *text, uint64_t wanted, struct line *head, mappings_name_fn *name)
 {
     struct line line;
     bool is_known = false;
 
     parse(text, &line);
+    if (line.offset == 0)
+        *head = line;
     for (unsigned i = 0; i < count; i++)
         if (is_same(&known[i], &line))
             is_known = known[i].seen = true;
     if (!is_known && wanted - line.start < line.end - line.start)
-        learn(&line, name);
+        learn(&line, head, name);
 }
 
 /* Takes each whole line of text[0..len); returns the bytes that remain of the last one. */
-static size_t take_lines(char *text, size_t len, uint64_t wanted, mappings_name_fn *name)
+static size_t take_lines(char *text, size_t len, uint64_t wanted, struct line *head,
+                         mappings_name_fn *name)
 {
     char *at = text, *end;
 
     while ((end = memchr(at, '\n', len - (size_t)(at - text)))) {
         *end = '\0';
-        take_line(at, wanted, name);
+        take_line(at, wanted, head, name);
         at = end + 1;
     }
     len -= (size_t)(at - text);
@@ -150,6 +155,7 @@ static void drop_unseen(void)
 static void read_maps(uint64_t wanted, mappings_name_fn *name)
 {
     static char buf[4 * TEXT_MAX];
+    struct line head = {0};
     size_t len = 0;
     ssize_t n;
     int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
@@ -157,7 +163,7 @@ static void read_maps(uint64_t wanted, mappings_name_fn *name)
     for (unsigned i = 0; i < count; i++)
         known[i].seen = false;
     while (fd >= 0 && (n = read(fd, buf + len, sizeof buf - len)) > 0) {
-        len = take_lines(buf, len + (size_t)n, wanted, name);
+        len = take_lines(buf, len + (size_t)n, wanted, &head, name);
         if (len == sizeof buf)
             break; /* no line is that long */
     }

@@ -11,8 +11,9 @@
 #include <stdint.h>
 
 /* Asked once for each mapping of a file that an address was found in: the number that
- * mappings_find() is to answer with, or 0 if the file is of no interest. */
-typedef uint32_t mappings_name_fn(const char *path, uint64_t inode);
+ * mappings_find() is to answer with, or 0 if the file is of no interest. `start` is where the
+ * file's first byte is mapped, 0 if that is not in front of the address. */
+typedef uint32_t mappings_name_fn(const char *path, uint64_t inode, uint64_t start);
 
 struct mapping {
     uint32_t file;   /* as mappings_name_fn said */

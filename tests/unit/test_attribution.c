@@ -20,7 +20,7 @@ static struct device device;
 static struct attribution at;
 static struct attribution_model model;
 static struct attribution_guess guess;
-static unsigned maps_read, files_opened;
+static unsigned maps_read, headers_read, files_opened;
 
 /* Stands in front of the C library's. */
 int open(const char *path, int flags, ...)
@@ -30,6 +30,7 @@ int open(const char *path, int flags, ...)
     int mode = flags & O_CREAT ? va_arg(args, int) : 0;
     va_end(args);
     maps_read += strcmp(path, "/proc/self/maps") == 0;
+    headers_read += strcmp(path, "/proc/self/mem") == 0;
     files_opened += strncmp(path, folder, strlen(folder)) == 0;
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
@@ -103,7 +104,7 @@ static uint64_t map_at(const char *name, uint64_t from, uint64_t size, void *whe
 
     ck_assert_ptr_ne(p, MAP_FAILED);
     close(fd);
-    files_opened = maps_read = 0;
+    files_opened = headers_read = maps_read = 0;
     return (uint64_t)(uintptr_t)p;
 }
 
@@ -144,13 +145,16 @@ START_TEST(model_is_told)
 }
 END_TEST
 
-START_TEST(only_the_first_upload_opens_files)
+/* And no file is opened, the model's least of all: see read_model(). */
+START_TEST(only_the_first_upload_reads_the_header)
 {
     uint64_t data = mapped_model("flux.gguf", "flux", "double_blocks");
 
+    files_opened = 0;
     for (int i = 0; i < 100; i++)
         upload(data, MIB);
-    ck_assert_uint_eq(files_opened, 1);
+    ck_assert_uint_eq(headers_read, 1);
+    ck_assert_uint_eq(files_opened, 0);
     ck_assert_uint_le(maps_read, 2); /* what is known is looked at again after 100 ms */
 }
 END_TEST
@@ -180,12 +184,25 @@ START_TEST(part_of_a_file_is_mapped)
 {
     uint64_t start = put_gguf("flux", "double_blocks");
     uint64_t size = write_file("flux.gguf", DATA);
-    uint64_t map = map_at("flux.gguf", MIB, size - MIB, NULL);
 
-    upload(map + start, 2 * MIB); /* the second tensor begins 1 MiB after the first */
+    upload(map_at("flux.gguf", MIB, size - MIB, NULL) + start, 2 * MIB); /* without the header */
+    expect_nothing();
+}
+END_TEST
+
+START_TEST(a_mapping_in_pieces)
+{
+    uint64_t data = mapped_model("flux.gguf", "flux", "double_blocks");
+    uint64_t second = (data + MIB) / 4096 * 4096;
+
+    ck_assert_int_eq(mprotect((void *)(uintptr_t)second, MIB, PROT_READ), 0);
+    upload(data + MIB, 2 * MIB);
     ck_assert(attribution_model(0, &model));
     ck_assert_uint_eq(at.tensor, 1);
-    ck_assert_uint_eq(model.device_bytes, 2 * MIB);
+    ck_assert_uint_eq(model.device_bytes, second - data); /* to the end of the piece */
+    upload(data + 3 * MIB, 3 * MIB);                      /* in the next one */
+    ck_assert(attribution_model(0, &model));
+    ck_assert_uint_eq(model.device_bytes, second - data + 3 * MIB);
 }
 END_TEST
 
@@ -293,7 +310,7 @@ START_TEST(other_files_tell_nothing)
     for (int i = 0; i < 100; i++)
         upload(map, MIB);
     expect_nothing();
-    ck_assert_uint_eq(files_opened, 1);
+    ck_assert_uint_eq(headers_read, 1);
     b.len = 0;
     put(&b, "GGUF", 4);
     put_zeros(&b, 100); /* version 0 */
@@ -366,12 +383,12 @@ START_TEST(more_models_than_are_kept)
         upload(data[i], MIB);
         usleep(60000);
     }
-    files_opened = 0;
+    headers_read = 0;
     upload(data[39], MIB);
-    ck_assert_uint_eq(files_opened, 0);
+    ck_assert_uint_eq(headers_read, 0);
     ck_assert(!attribution_model(32, &model));
     upload(data[0], MIB); /* read once more */
-    ck_assert_uint_eq(files_opened, 1);
+    ck_assert_uint_eq(headers_read, 1);
     ck_assert(attribution_guess(&at, 2 * MIB, &guess));
     ck_assert_str_eq(guess.file, path_of("model-0.gguf"));
 }
@@ -398,9 +415,10 @@ int main(void)
     tcase_add_checked_fixture(tests, make_folder, remove_folder);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, model_is_told);
-    tcase_add_test(tests, only_the_first_upload_opens_files);
+    tcase_add_test(tests, only_the_first_upload_reads_the_header);
     tcase_add_test(tests, uploads_of_all_kinds_of_ranges);
     tcase_add_test(tests, part_of_a_file_is_mapped);
+    tcase_add_test(tests, a_mapping_in_pieces);
     tcase_add_test(tests, guesses);
     tcase_add_test(tests, news_of_a_load);
     tcase_add_test(tests, names_of_any_length);
