@@ -81,6 +81,27 @@ static void put_models(struct out *out)
     }
 }
 
+/* As of the last poll; null where there was none: a device that is no target, or that nothing was
+ * allocated on. */
+static void put_limits(struct out *out, struct device *d)
+{
+    struct pol_limits limits;
+    bool polled = false;
+
+    /* Not waited for: the process is ending, and whoever holds the lock may never let go. */
+    if (pthread_mutex_trylock(&d->lock) == 0) {
+        polled = d->polled;
+        limits = d->limits;
+        pthread_mutex_unlock(&d->lock);
+    }
+    if (polled)
+        put(out, "\"vram_total\":%llu,\"vram_reserved\":%llu,\"gpu_budget\":%llu,",
+            (unsigned long long)limits.vram_total, (unsigned long long)limits.reserved,
+            (unsigned long long)limits.gpu_budget);
+    else
+        put(out, "\"vram_total\":null,\"vram_reserved\":null,\"gpu_budget\":null,");
+}
+
 static void write_json(int fd, bool *failed)
 {
     struct out out = {fd, false};
@@ -96,16 +117,17 @@ static void write_json(int fd, bool *failed)
         if (!d)
             continue;
         struct snapshot s = take(d);
+        put(&out, "%s{\"ordinal\":%d,", comma, i);
+        put_limits(&out, d);
         put(&out,
-            "%s{\"ordinal\":%d,\"device_bytes\":%llu,\"device_bytes_peak\":%llu,"
+            "\"device_bytes\":%llu,\"device_bytes_peak\":%llu,"
             "\"host_bytes\":%llu,\"host_bytes_peak\":%llu,\"managed_bytes\":%llu,"
             "\"redirected_allocations\":%llu,\"redirected_bytes\":%llu,\"insufficient\":%llu,"
             "\"refused\":%llu}",
-            comma, i, (unsigned long long)s.vram, (unsigned long long)s.vram_peak,
-            (unsigned long long)s.host, (unsigned long long)s.host_peak,
-            (unsigned long long)s.managed, (unsigned long long)s.allocations,
-            (unsigned long long)s.bytes, (unsigned long long)s.insufficient,
-            (unsigned long long)s.refused);
+            (unsigned long long)s.vram, (unsigned long long)s.vram_peak, (unsigned long long)s.host,
+            (unsigned long long)s.host_peak, (unsigned long long)s.managed,
+            (unsigned long long)s.allocations, (unsigned long long)s.bytes,
+            (unsigned long long)s.insufficient, (unsigned long long)s.refused);
         comma = ",";
     }
     put(&out, "],\"models\":[");

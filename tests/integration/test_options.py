@@ -171,9 +171,13 @@ def test_stats_file(run, tmp_path):
     assert stats["host_share"] == 3 * GIB
     device = stats["devices"][0]
     assert set(device) == {
-        "ordinal", "device_bytes", "device_bytes_peak", "host_bytes", "host_bytes_peak",
-        "managed_bytes", "redirected_allocations", "redirected_bytes", "insufficient", "refused",
+        "ordinal", "vram_total", "vram_reserved", "gpu_budget", "device_bytes", "device_bytes_peak",
+        "host_bytes", "host_bytes_peak", "managed_bytes", "redirected_allocations",
+        "redirected_bytes", "insufficient", "refused",
     }
+    total = device["vram_total"]
+    assert (total, device["vram_reserved"]) == (256 << 20, 0)
+    assert device["gpu_budget"] == (total - total * 15 // 100) * 7 // 10
     assert device["redirected_allocations"] == 4
     env = {**CARD, "HYBRIDMEM_STATS_FILE": str(tmp_path / "no/such/folder")}
     done = run(*OVERFLOW, shim=True, env=env)
