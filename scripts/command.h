@@ -5,11 +5,13 @@
 
 #include "config/config.h"
 
+#include <limits.h>
+
 enum {
     EXIT_USAGE = 64,       /* EX_USAGE */
     EXIT_DATA = 65,        /* EX_DATAERR */
     EXIT_NO_INPUT = 66,    /* EX_NOINPUT */
-    EXIT_NO_LIBRARY = 69,  /* EX_UNAVAILABLE */
+    EXIT_NO_LIBRARY = 69,  /* EX_UNAVAILABLE: no library, no driver, no GPU */
     EXIT_CONFIG = 78,      /* EX_CONFIG */
     EXIT_CANNOT_RUN = 126, /* these two as shells have them */
     EXIT_NOT_FOUND = 127,
@@ -28,7 +30,14 @@ bool cli_take_setting(int *i, int argc, char **argv, int *status);
 /* The value of an option that is written "--name VALUE" (*i goes on) or "--name=VALUE", or NULL. */
 const char *cli_option_value(int *i, int argc, char **argv, const char *name);
 
-/* hybridmem plan; argv begins behind that word. Returns the exit status. */
+/* Finds libhybridmem.so: HYBRIDMEM_LIBRARY, beside this command, or where "make install" puts it.
+ * Puts it before what is preloaded already. Where that fails, `why` is a line about it. */
+#define CLI_WHY_MAX (2 * PATH_MAX + 128)
+bool cli_find_library(char path[PATH_MAX], char why[CLI_WHY_MAX]);
+bool cli_preload(const char *library, char why[CLI_WHY_MAX]);
+
+/* hybridmem plan, hybridmem doctor; argv begins behind that word. Returns the exit status. */
 int plan_command(int argc, char **argv);
+int doctor_command(int argc, char **argv);
 
 #endif

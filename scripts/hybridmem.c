@@ -3,6 +3,7 @@
  */
 #include "config/option.h"
 #include "scripts/command.h"
+#include "scripts/hybridmem_print.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -15,6 +16,7 @@ static const char synopsis[] =
     "Usage: hybridmem run [--policy FILE] [--set KEY=VALUE]... [--] PROGRAM [ARGUMENT]...\n"
     "       hybridmem check [FILE]\n"
     "       hybridmem plan --vram SIZE | --gpu N [OPTION]... MODEL...\n"
+    "       hybridmem doctor [--json] [--policy FILE] [--set KEY=VALUE]...\n"
     "       hybridmem --help | --version\n";
 
 int cli_usage(const char *problem, const char *what)
@@ -31,24 +33,6 @@ void cli_print_problem(void *arg, enum cfg_severity severity, const char *line)
 
 /* --- help ----------------------------------------------------------------------------------------
  */
-
-/* Prints words indented, lines of at most 88 columns. */
-static void print_wrapped(const char *text, int indent)
-{
-    int column = 0;
-
-    while (*text) {
-        int n = (int)strcspn(text, " ");
-
-        if (column && column + 1 + n > 88) {
-            putchar('\n');
-            column = 0;
-        }
-        column += printf("%*s%.*s", column ? 1 : indent, "", n, text);
-        text += n + (int)strspn(text + n, " ");
-    }
-    putchar('\n');
-}
 
 static void print_option(enum cfg_option option)
 {
@@ -80,6 +64,8 @@ static int help(void)
         "plan   reads the headers of model files (GGUF, safetensors) and says what would lie\n"
         "       where, and what would make it fit: on this machine's GPU (--gpu), or on any card\n"
         "       (--vram). \"hybridmem plan --help\" has its options.\n"
+        "doctor says whether driver, library and options work together on this machine, what the\n"
+        "       library would do with each GPU, and what to change where something is wrong.\n"
         "\n"
         "  --policy FILE     JSON file with options; the same as HYBRIDMEM_POLICY=FILE\n"
         "  --set KEY=VALUE   one option, over file and environment; may be repeated\n"
@@ -256,9 +242,7 @@ static int take_options(int argc, char **argv, int *program)
     return status;
 }
 
-/* Finds libhybridmem.so: HYBRIDMEM_LIBRARY, beside this command, or where "make install" puts it.
- */
-static bool find_library(char path[PATH_MAX])
+bool cli_find_library(char path[PATH_MAX], char why[CLI_WHY_MAX])
 {
     static const char *const places[] = {"libhybridmem.so", "../lib/libhybridmem.so",
                                          "../lib64/libhybridmem.so"};
@@ -269,7 +253,7 @@ static bool find_library(char path[PATH_MAX])
     if (named && *named) {
         if (realpath(named, path) && access(path, R_OK) == 0)
             return true;
-        fprintf(stderr, "hybridmem: HYBRIDMEM_LIBRARY: %s: %s\n", named, strerror(errno));
+        snprintf(why, CLI_WHY_MAX, "HYBRIDMEM_LIBRARY: %s: %s", named, strerror(errno));
         return false;
     }
     len = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -281,26 +265,27 @@ static bool find_library(char path[PATH_MAX])
         if (realpath(candidate, path) && access(path, R_OK) == 0)
             return true;
     }
-    fprintf(stderr,
-            "hybridmem: no libhybridmem.so in %s or %s../lib; HYBRIDMEM_LIBRARY can name it\n",
-            self, self);
+    snprintf(why, CLI_WHY_MAX,
+             "no libhybridmem.so in %s or %s../lib; HYBRIDMEM_LIBRARY can name it", self, self);
     return false;
 }
 
-/* Puts the library before what is preloaded already. */
-static bool preload(const char *library)
+bool cli_preload(const char *library, char why[CLI_WHY_MAX])
 {
     const char *others = getenv("LD_PRELOAD");
     char *value;
 
     /* ld.so(8): both separate the names, and there is no way to quote them */
     if (strpbrk(library, " :")) {
-        fprintf(stderr, "hybridmem: %s: LD_PRELOAD cannot name a path with a blank or a colon\n",
-                library);
+        snprintf(why, CLI_WHY_MAX, "%s: LD_PRELOAD cannot name a path with a blank or a colon",
+                 library);
         return false;
     }
-    if (asprintf(&value, "%s%s%s", library, others && *others ? ":" : "", others ? others : "") < 0)
+    if (asprintf(&value, "%s%s%s", library, others && *others ? ":" : "", others ? others : "") <
+        0) {
+        snprintf(why, CLI_WHY_MAX, "%s", strerror(ENOMEM));
         return false;
+    }
     set_variable("LD_PRELOAD", value);
     free(value);
     return true;
@@ -309,7 +294,7 @@ static bool preload(const char *library)
 static int run(int argc, char **argv)
 {
     static struct cfg_result result;
-    char library[PATH_MAX];
+    char library[PATH_MAX], why[CLI_WHY_MAX];
     int program;
     int status = take_options(argc, argv, &program);
 
@@ -324,8 +309,10 @@ static int run(int argc, char **argv)
         fprintf(stderr, "hybridmem: %s was not started\n", argv[program]);
         return EXIT_CONFIG;
     }
-    if (!find_library(library) || !preload(library))
+    if (!cli_find_library(library, why) || !cli_preload(library, why)) {
+        fprintf(stderr, "hybridmem: %s\n", why);
         return EXIT_NO_LIBRARY;
+    }
     execvp(argv[program], argv + program);
     status = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
     fprintf(stderr, "hybridmem: %s: %s\n", argv[program], strerror(errno));
@@ -342,6 +329,8 @@ int main(int argc, char **argv)
         return check(argc - 2, argv + 2);
     if (strcmp(argv[1], "plan") == 0)
         return plan_command(argc - 2, argv + 2);
+    if (strcmp(argv[1], "doctor") == 0)
+        return doctor_command(argc - 2, argv + 2);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return help();
     if (strcmp(argv[1], "--version") == 0) {

@@ -21,6 +21,7 @@ struct functions {
     int (*name)(char *name, int len, int device);
     int (*total)(size_t *bytes, int device);
     int (*bus)(char *id, int len, int device);
+    int (*uuid)(unsigned char uuid[16], int device);
     int (*nvml_init)(void);
     int (*nvml_handle)(const char *bus, void **device);
     int (*nvml_memory)(void *device, struct nvml_memory *memory);
@@ -41,7 +42,8 @@ static bool find_driver(struct functions *f)
     return find(cuda, "cuInit", &f->init) && find(cuda, "cuDeviceGet", &f->get) &&
            find(cuda, "cuDeviceGetName", &f->name) &&
            find(cuda, "cuDeviceTotalMem_v2", &f->total) &&
-           find(cuda, "cuDeviceGetPCIBusId", &f->bus);
+           find(cuda, "cuDeviceGetPCIBusId", &f->bus) &&
+           (find(cuda, "cuDeviceGetUuid_v2", &f->uuid) || find(cuda, "cuDeviceGetUuid", &f->uuid));
 }
 
 /* The same card for NVML, which counts cards in another order and knows no CUDA_VISIBLE_DEVICES. */
@@ -59,6 +61,18 @@ static bool free_bytes(struct functions *f, int device, uint64_t *bytes)
         return false;
     *bytes = memory.free;
     return true;
+}
+
+static void read_uuid(struct functions *f, int device, char text[48])
+{
+    unsigned char b[16];
+
+    text[0] = '\0';
+    if (f->uuid(b, device) == 0)
+        snprintf(text, 48,
+                 "GPU-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+                 b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
+                 b[14], b[15]);
 }
 
 const char *gpu_read(int ordinal, struct gpu *gpu)
@@ -79,6 +93,7 @@ const char *gpu_read(int ordinal, struct gpu *gpu)
     gpu->total = total;
     if (f.name(gpu->name, sizeof gpu->name, device) != 0)
         gpu->name[0] = '\0';
+    read_uuid(&f, device, gpu->uuid);
     gpu->knows_free = free_bytes(&f, device, &gpu->free);
     if (!gpu->knows_free || gpu->free > gpu->total)
         gpu->free = gpu->total;

@@ -8,6 +8,7 @@
 
 struct gpu {
     char name[128];
+    char uuid[48];        /* as nvidia-smi writes it: GPU-01234567-...; empty: not known */
     uint64_t total, free; /* bytes */
     bool knows_free;      /* NVML answered; otherwise free is total */
 };

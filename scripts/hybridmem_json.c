@@ -1,31 +1,11 @@
 /* hybridmem_json.c: the plan as JSON. Sizes are bytes; keys are documented in the README.
  */
 #include "scripts/hybridmem_plan.h"
+#include "scripts/hybridmem_print.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-static void print_string(const char *text, size_t len)
-{
-    char piece[TXT_JSON_MAX];
-
-    putchar('"');
-    for (size_t i = 0; i < len;) {
-        i += txt_json(text + i, len - i, piece);
-        fputs(piece, stdout);
-    }
-    putchar('"');
-}
-
-static void print_text(const char *key, const char *value)
-{
-    printf("\"%s\": ", key);
-    if (value)
-        print_string(value, strlen(value));
-    else
-        printf("null");
-}
 
 /* --- what is given -------------------------------------------------------------------------------
  */
@@ -40,6 +20,7 @@ static void print_limit(const char *key, uint64_t bytes, const char *end)
 
 static void print_given(const struct plan *plan)
 {
+    static const char *const pcie_from[] = {"assumed", "measured", "option"};
     const struct pol_settings *s = &plan->settings;
 
     printf("  \"version\": \"" HYBRIDMEM_VERSION "\",\n");
@@ -57,8 +38,8 @@ static void print_given(const struct plan *plan)
     print_limit("host_limit", s->host_limit, ", ");
     printf("\"min_redirect\": %" PRIu64 ", \"placement\": \"%s\"},\n", s->min_redirect,
            pol_placement_name(s->placement));
-    printf("  \"pcie\": {\"bytes_per_second\": %" PRIu64 ", \"assumed\": %s},\n", plan->pcie,
-           plan->pcie_assumed ? "true" : "false");
+    printf("  \"pcie\": {\"bytes_per_second\": %" PRIu64 ", \"from\": \"%s\"},\n", plan->pcie,
+           pcie_from[plan->pcie_from]);
 }
 
 /* --- what was found ------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include "config/option.h"
 #include "scripts/command.h"
 #include "scripts/hybridmem_gpu.h"
+#include "scripts/hybridmem_machine.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -29,7 +30,8 @@ static const char help_text[] =
     "  --free SIZE       how much of it is free; default: all, or as the driver says\n"
     "  --ram SIZE        the machine's RAM; default: this machine's\n"
     "  --ram-free SIZE   how much of it is available; default: this machine's, or all of --ram\n"
-    "  --pcie NUMBER     GB/s between host memory and GPU; default: 12 is assumed\n"
+    "  --pcie NUMBER     GB/s between host memory and GPU; default: with --gpu as \"hybridmem\n"
+    "                    doctor\" has measured it, else 12 is assumed\n"
     "  --tensors         every tensor, and where it would lie\n"
     "  --json            the same as JSON (keys: see the README)\n"
     "  --policy FILE, --set KEY=VALUE   options, as for \"hybridmem run\"\n"
@@ -242,24 +244,6 @@ static bool read_bandwidth(const char *text, uint64_t *bytes)
     return true;
 }
 
-static bool meminfo(uint64_t *total, uint64_t *available)
-{
-    FILE *file = fopen("/proc/meminfo", "re");
-    unsigned long long kib;
-    char line[256];
-
-    *total = *available = 0;
-    while (file && fgets(line, sizeof(line), file)) {
-        if (sscanf(line, "MemTotal: %llu kB", &kib) == 1)
-            *total = kib << 10;
-        else if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
-            *available = kib << 10;
-    }
-    if (file)
-        fclose(file);
-    return *total && *available;
-}
-
 struct sizes {
     uint64_t vram, vram_free, ram, ram_free;
     bool has_vram, has_vram_free, has_ram, has_ram_free;
@@ -267,8 +251,9 @@ struct sizes {
 };
 
 /* What the card says holds where nothing else is given. */
-static int ask_gpu(struct sizes *s)
+static int ask_gpu(struct plan *plan, struct sizes *s)
 {
+    struct bandwidth bandwidth;
     struct gpu gpu;
     const char *problem = gpu_read(s->gpu, &gpu);
 
@@ -285,13 +270,17 @@ static int ask_gpu(struct sizes *s)
         s->vram = gpu.total;
         s->has_vram = s->has_vram_free = true;
     }
+    if (plan->pcie_from == PLAN_PCIE_ASSUMED && machine_bandwidth(gpu.uuid, &bandwidth)) {
+        plan->pcie = bandwidth.to_device;
+        plan->pcie_from = PLAN_PCIE_MEASURED;
+    }
     return 0;
 }
 
 static int complete(struct plan *plan, struct sizes *s)
 {
     struct pol_view *view = &plan->view;
-    int status = s->gpu >= 0 ? ask_gpu(s) : 0;
+    int status = s->gpu >= 0 ? ask_gpu(plan, s) : 0;
 
     if (status != 0)
         return status;
@@ -301,7 +290,7 @@ static int complete(struct plan *plan, struct sizes *s)
     view->vram_free = s->has_vram_free ? s->vram_free : s->vram;
     if (view->vram_free > view->vram_total)
         return cli_usage("--free is more than --vram", "");
-    if (!(s->has_ram && s->has_ram_free) && !meminfo(&view->ram_total, &view->ram_available) &&
+    if (!(s->has_ram && s->has_ram_free) && !machine_ram(&view->ram_total, &view->ram_available) &&
         !s->has_ram)
         return cli_usage("/proc/meminfo tells nothing: give --ram", "");
     if (s->has_ram)
@@ -360,7 +349,7 @@ static int take_option(int *i, int argc, char **argv, struct plan *plan, struct 
     value = cli_option_value(i, argc, argv, "--pcie");
     if (!value)
         return cli_usage("plan has no such option, or its value is missing: ", argv[*i]);
-    plan->pcie_assumed = false;
+    plan->pcie_from = PLAN_PCIE_GIVEN;
     if (!read_bandwidth(value, &plan->pcie))
         return cli_usage("--pcie takes a number of GB/s, not ", value);
     return 0;
@@ -385,7 +374,7 @@ static int take_arguments(int argc, char **argv, struct plan *plan, struct sizes
 
 int plan_command(int argc, char **argv)
 {
-    struct plan plan = {.pcie = PCIE_ASSUMED, .pcie_assumed = true};
+    struct plan plan = {.pcie = PCIE_ASSUMED};
     struct sizes sizes = {.gpu = -1};
     int status;
 

@@ -35,13 +35,15 @@ struct plan_placement {
     uint64_t device_bytes, host_bytes, nowhere_bytes;
 };
 
+enum plan_pcie { PLAN_PCIE_ASSUMED, PLAN_PCIE_MEASURED, PLAN_PCIE_GIVEN };
+
 struct plan {
     const struct config *config;
     struct pol_settings settings;
     struct pol_view view;
     struct pol_limits limits;
     uint64_t pcie; /* bytes per second */
-    bool pcie_assumed;
+    enum plan_pcie pcie_from;
     bool json, tensors;
     size_t count;
     struct plan_row *row;     /* `count` models */

@@ -1,6 +1,7 @@
 /* hybridmem_report.c: the plan for people; lines of at most 100 columns.
  */
 #include "scripts/hybridmem_plan.h"
+#include "scripts/hybridmem_print.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,68 +10,12 @@
 #define NAME_WIDTH 26
 #define MIB        (UINT64_C(1) << 20)
 
-struct text {
-    char text[96];
-};
-
-/* At most nine columns. */
-static struct text size_text(uint64_t bytes)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    double value = (double)bytes;
-    struct text t;
-    int unit = 0;
-
-    while (value >= 999.95 && unit < 6) {
-        value /= 1024;
-        unit++;
-    }
-    snprintf(t.text, sizeof(t.text), "%.*f %s",
-             unit == 0        ? 0
-             : value < 99.995 ? 2
-                              : 1,
-             value, units[unit]);
-    return t;
-}
-
-/* Printable ASCII as it is, anything else as '?': a name must not steer the terminal. Of a long
- * name the middle is left out. */
-static struct text name_text(const char *name, size_t len, size_t width)
-{
-    size_t head = width / 2, out = 0;
-    struct text t;
-
-    for (size_t i = 0; i < len && out < sizeof(t.text) - 1; i++) {
-        if (len > width && i == head - 1) {
-            t.text[out++] = '~';
-            i = len - (width - head);
-        }
-        t.text[out++] = (char)(name[i] >= ' ' && name[i] < 0x7f ? name[i] : '?');
-    }
-    t.text[out] = '\0';
-    return t;
-}
-
 static struct text row_name(const struct plan_row *row)
 {
     const char *slash = row->path ? strrchr(row->path, '/') : NULL;
     const char *name = slash && slash[1] ? slash + 1 : row->path;
 
     return row->path ? name_text(name, strlen(name), NAME_WIDTH) : name_text("together", 8, 8);
-}
-
-/* A decimal of billionths, without closing zeros. */
-static struct text decimal_text(uint64_t billionths)
-{
-    struct text t;
-    int n = snprintf(t.text, sizeof(t.text), "%" PRIu64 ".%09" PRIu64, billionths / POL_ONE,
-                     billionths % POL_ONE);
-
-    while (n > 0 && t.text[n - 1] == '0')
-        t.text[--n] = '\0';
-    if (n > 0 && t.text[n - 1] == '.')
-        t.text[--n] = '\0';
-    return t;
 }
 
 static struct text seconds_text(double seconds)
@@ -191,6 +136,11 @@ static void print_fits(const struct plan_row *row, enum pol_strategy strategy)
     fputs(before, stdout);
 }
 
+static const char *pcie_text(enum plan_pcie from)
+{
+    return from == PLAN_PCIE_ASSUMED ? "assumed " : from == PLAN_PCIE_MEASURED ? "measured " : "";
+}
+
 static void print_words(const struct plan *plan, const struct plan_row *row)
 {
     print_what(row);
@@ -198,8 +148,8 @@ static void print_words(const struct plan *plan, const struct plan_row *row)
         printf("  %s fit nowhere\n", size_text(row->plan.shortfall).text);
     if (row->plan.host_bytes)
         printf("  %s more for each pass over the host share (%s%s GB/s over PCIe)\n",
-               seconds_text(plan_pass_seconds(plan, row)).text,
-               plan->pcie_assumed ? "assumed " : "", decimal_text(plan->pcie).text);
+               seconds_text(plan_pass_seconds(plan, row)).text, pcie_text(plan->pcie_from),
+               decimal_text(plan->pcie).text);
     print_fits(row, POL_GGUF_HYBRID);
     print_fits(row, POL_GPU_ONLY);
 }

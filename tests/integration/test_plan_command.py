@@ -119,7 +119,7 @@ def test_the_readme_example(flux):
     assert (model["gpu_bytes"], model["strategy"]) == (4735201444, "gguf_hybrid")
     assert model["host_bytes"] == 9 * GIB - 4735201444
     assert model["host_pass_seconds"] == pytest.approx((9 * GIB - 4735201444) / 12e9, abs=1e-6)
-    assert found["pcie"] == {"bytes_per_second": 12 * 10**9, "assumed": True}
+    assert found["pcie"] == {"bytes_per_second": 12 * 10**9, "from": "assumed"}
 
 
 def test_a_set(flux, vae):
@@ -203,7 +203,7 @@ def test_options_act(flux, tmp_path):
 
 def test_pcie(flux):
     found = planned(*MACHINE, "--pcie", "25.5", flux)
-    assert found["pcie"] == {"bytes_per_second": 25500000000, "assumed": False}
+    assert found["pcie"] == {"bytes_per_second": 25500000000, "from": "option"}
     assert "assumed" not in plan(*MACHINE, "--pcie=25.5", flux).stdout
     assert "assumed 12 GB/s" in plan(*MACHINE, flux).stdout
 

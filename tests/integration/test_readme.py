@@ -65,12 +65,17 @@ def test_the_other_commands_run_in_their_order(machine):
             continue
         if line == "sudo make install":
             line = f"make -s install -C {ROOT} PREFIX={prefix} NO_DEPS=1 BUILD={BUILD}"
-        done = shell(line.replace("/usr/local", str(prefix)), machine, env)
+        card = {"LD_LIBRARY_PATH": f"{ROOT / BUILD}/sim", "SIMCUDA_VRAM": "64MiB",
+                "XDG_CACHE_HOME": str(machine)} if line == "hybridmem doctor" else {}
+        done = shell(line.replace("/usr/local", str(prefix)), machine, {**env, **card})
         assert done.returncode == 0, f"{line}\n{done.stdout}"
         if "vram_limit" in line:
             assert "6GiB" in done.stdout
         if "plan" in line:
             assert "gguf_unet" in done.stdout and "gguf_clip" in done.stdout
+        if card:
+            assert "Nothing is wrong." in done.stdout
+            assert (machine / "hybridmem/bandwidth.json").exists()
         if "run --policy" in line:
             assert "policy.json" in done.stdout
 
