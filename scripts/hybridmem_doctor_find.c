@@ -13,20 +13,13 @@
 #define OUT_OF_MEMORY 2   /* CUDA_ERROR_OUT_OF_MEMORY */
 #define NO_DEVICE     100 /* CUDA_ERROR_NO_DEVICE */
 
-/* Options before what is missing before what does not work. */
-static int graver(int a, int b)
-{
-    if (a == EXIT_CONFIG || b == EXIT_CONFIG)
-        return EXIT_CONFIG;
-    return a > b ? a : b;
-}
-
 void doctor_add(struct doctor *doctor, int status, const char *advice, const char *format, ...)
 {
     struct doctor_finding *finding = &doctor->finding[doctor->count];
     va_list args;
 
-    doctor->status = graver(doctor->status, status);
+    /* options before what is missing before what does not work */
+    doctor->status = status > doctor->status ? status : doctor->status;
     if (doctor->count == DOCTOR_FINDINGS_MAX)
         return; /* enough to begin with */
     doctor->count++;

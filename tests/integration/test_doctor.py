@@ -14,7 +14,6 @@ from test_plan_command import plan, planned
 
 UUID = "GPU-73696d75-6c61-7465-6463-7564610000%02x"
 RAM = {"HYBRIDMEM_SYSTEM_RAM_PAD_GB": "0", "HYBRIDMEM_HOST_LIMIT": "64MiB"}
-LIBRARY = {"HYBRIDMEM_LIBRARY": str(SHIM)}
 MODEL_RAM = ("--ram", "32GiB", "--ram-free", "24GiB")
 
 pytestmark = pytest.mark.skipif(
@@ -122,6 +121,11 @@ def test_options_are_taken_as_run_takes_them(machine, tmp_path):
     assert "hybridmem doctor [--json]" in call("doctor", "--help").stdout
 
 
+def test_where_the_library_is_preloaded_into_everything(machine):
+    found = seen({**machine, "LD_PRELOAD": str(SHIM)})
+    assert found["gpus"] == seen(machine)["gpus"]
+
+
 def test_the_readme_has_every_key(machine):
     text = (ROOT / "README.md").read_text()
     text = text[text.index("## Does it work here?") : text.index("## How it works")]
@@ -167,6 +171,8 @@ def test_what_is_missing(machine, env, what, advice):
          "1 MiB of VRAM cannot be used (linked): CUDA_ERROR_OUT_OF_MEMORY", "other programs fill"),
         ({"SIMCUDA_FAIL": "cuMemcpyDtoH_v2:3:CUDA_ERROR_ECC_UNCORRECTABLE"},
          "cannot be used (cuGetProcAddress): CUDA_ERROR_ECC_UNCORRECTABLE", "dmesg"),
+        # the driver moves no more than the first bytes of a copy
+        ({"SIMCUDA_CONTENT": "4KiB"}, "cannot be used (linked): other bytes came back", "dmesg"),
         ({"SIMCUDA_FAIL": "cuMemGetInfo:*:CUDA_ERROR_UNKNOWN"}, "does not tell the library", "enable=false"),
         ({"HYBRIDMEM_HOST_LIMIT": "0"}, "no RAM to overflow to: 0 B", "host_limit"),
         ({"HYBRIDMEM_SYSTEM_RAM_PAD_GB": "1000000"}, "no RAM to overflow to: 0 B", "system_ram_pad_gb"),
@@ -197,6 +203,7 @@ def test_a_broken_policy_and_what_works_all_the_same(machine, tmp_path):
 
 
 BROKEN = """
+#include <signal.h>
 #include <stdlib.h>
 __attribute__((constructor)) static void begin(void) { %s }
 """
@@ -216,6 +223,11 @@ def test_a_test_that_crashes_is_told_of(machine, tmp_path):
     assert found["gpus"][0]["to_device"]  # without the library all is well
     found = finding({**machine, "SIMCUDA_NONSENSE": "1"}, 1)
     assert "without the library" in found[0] and "no such setting" in found[0]
+
+
+def test_a_driver_that_hangs_is_told_of(machine, tmp_path):
+    hangs = broken_library(tmp_path, "raise(SIGALRM);")  # as the clock does after a minute
+    assert finding({**machine, **hangs}, 1)[0] == "with the library the driver did not answer within 60 s"
 
 
 def test_a_library_that_does_nothing(machine, tmp_path):
