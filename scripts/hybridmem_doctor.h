@@ -32,7 +32,8 @@ struct doctor_try {
     bool has_stats;
     uint64_t host_share;
     struct doctor_device device[PROBE_GPUS_MAX];
-    char said[DOCTOR_LINE_MAX]; /* the first warning or error on stderr, or the first line */
+    char said[DOCTOR_LINE_MAX]; /* the library's last warning or error, or the first line of stderr
+                                 */
 };
 
 struct doctor_finding {

@@ -179,7 +179,8 @@ static void read_results(struct doctor_try *try, int fd)
         try->gpus++;
 }
 
-/* Of several lines the first of the library's, or of the loader's. */
+/* Of several lines the last of the library's or of the loader's: what is wrong with the options it
+ * says first, and that is found elsewhere. */
 static void read_words(struct doctor_try *try, int words)
 {
     char text[4096] = "";
@@ -187,11 +188,9 @@ static void read_words(struct doctor_try *try, int words)
     const char *line = text;
 
     text[len > 0 ? len : 0] = '\0';
-    for (const char *mark = text; *mark; mark += strcspn(mark, "\n"), mark += *mark == '\n')
-        if (strncmp(mark, "hybridmem: ", 11) == 0 || strncmp(mark, "ERROR: ld.so", 12) == 0) {
-            line = mark;
-            break;
-        }
+    for (const char *at = text; *at; at += strcspn(at, "\n"), at += *at == '\n')
+        if (strncmp(at, "hybridmem: ", 11) == 0 || strncmp(at, "ERROR: ld.so", 12) == 0)
+            line = at;
     snprintf(try->said, sizeof(try->said), "%.*s", (int)strcspn(line, "\n"), line);
 }
 

@@ -176,7 +176,8 @@ def test_what_is_missing(machine, env, what, advice):
         ({"SIMCUDA_FAIL": "cuMemGetInfo:*:CUDA_ERROR_UNKNOWN"}, "does not tell the library", "enable=false"),
         ({"HYBRIDMEM_HOST_LIMIT": "0"}, "no RAM to overflow to: 0 B", "host_limit"),
         ({"HYBRIDMEM_SYSTEM_RAM_PAD_GB": "1000000"}, "no RAM to overflow to: 0 B", "system_ram_pad_gb"),
-        ({"HYBRIDMEM_BACKING": "registered", "SIMCUDA_FAIL": "cuMemHostRegister:*:CUDA_ERROR_NOT_SUPPORTED"},
+        ({"HYBRIDMEM_OVERHEAD_PERCENT": "50", "HYBRIDMEM_BACKING": "registered",
+          "SIMCUDA_FAIL": "cuMemHostRegister:*:CUDA_ERROR_NOT_SUPPORTED"},
          "host memory could not be pinned", "backing=pinned"),
     ],
 )

@@ -66,7 +66,7 @@ def test_the_other_commands_run_in_their_order(machine):
         if line == "sudo make install":
             line = f"make -s install -C {ROOT} PREFIX={prefix} NO_DEPS=1 BUILD={BUILD}"
         card = {"LD_LIBRARY_PATH": f"{ROOT / BUILD}/sim", "SIMCUDA_VRAM": "64MiB",
-                "XDG_CACHE_HOME": str(machine)} if line == "hybridmem doctor" else {}
+                "XDG_CACHE_HOME": str(machine), "TMPDIR": str(machine)} if line == "hybridmem doctor" else {}
         done = shell(line.replace("/usr/local", str(prefix)), machine, {**env, **card})
         assert done.returncode == 0, f"{line}\n{done.stdout}"
         if "vram_limit" in line:
