@@ -77,9 +77,9 @@ static uint64_t round_up(uint64_t n, uint64_t to)
 
 /* --- pinning --------------------------------------------------------------------------------- */
 
-/* Beside a capture, pinning is refused and spoils the capture, because a graph would not repeat it.
- * It need not here; a thread may say so (cuThreadExchangeStreamCaptureMode). Afterwards it is as it
- * was: `permit` gives what `forbid` takes. */
+/* Beside a capture, pinning and waiting are refused and spoil the capture, because a graph would
+ * not repeat them. It need not here; a thread may say so (cuThreadExchangeStreamCaptureMode).
+ * Afterwards it is as it was: `permit` gives what `forbid` takes. */
 struct permit {
     bool given;
     CUstreamCaptureMode before;
@@ -466,17 +466,23 @@ static bool hold_for_stream(struct context *context, struct arena *arena, uint64
 }
 
 /* Without an event the block waits for its own context, as one freed synchronously does. What its
- * stream still has to do with it must be over by then: that stream may be another context's. */
-static void finish_stream(struct host_pool *pool, const struct stream_order *order)
+ * stream still has to do with it must be over by then: that stream may be another context's. While
+ * a stream captures, others are waited for only where they are. */
+static void finish_stream(struct context *context, const struct stream_order *order)
 {
-    if (context_capturing())
+    CUcontext owner = NULL;
+
+    if (context_capturing() && driver.cuStreamGetCtx(order->stream, &owner) == CUDA_SUCCESS &&
+        owner == context->handle)
         return;
-    pthread_mutex_unlock(&pool->lock);
+    pthread_mutex_unlock(&context->pool.lock);
+    struct permit permitted = permit();
     if (order->per_thread)
         driver.cuStreamSynchronize_ptsz(order->stream);
     else
         driver.cuStreamSynchronize(order->stream);
-    pthread_mutex_lock(&pool->lock);
+    forbid(permitted);
+    pthread_mutex_lock(&context->pool.lock);
 }
 
 static bool retire_for_context(struct context *context, struct arena *arena, uint64_t address,
@@ -506,7 +512,7 @@ bool backing_host_free(uint64_t address, const struct stream_order *order,
     bool was_live = order && hold_for_stream(context, arena, address, order, block);
     if (!was_live) {
         if (order && block->base == address)
-            finish_stream(pool, order);
+            finish_stream(context, order);
         was_live = retire_for_context(context, arena, address, block);
     }
     if (was_live)

@@ -126,9 +126,12 @@ static void over_the_end(void)
     MUST(cuMemFree(source));
 }
 
-/* A block of one context is freed in a stream of another, under work that still waits there. */
-static void other_contexts_stream(void)
+/* A block of one context is freed in a stream of another, under work that still waits there. With
+ * `mode` while a third stream captures. */
+static void free_in_other_contexts_stream(const CUstreamCaptureMode *mode)
 {
+    CUstream captured = NULL;
+    CUgraph graph;
     uint32_t value = 7, found = 0;
     uint64_t delay = 200000, words = 2 * MIB / 4;
     CUdeviceptr p, q;
@@ -137,6 +140,8 @@ static void other_contexts_stream(void)
     CUfunction fill, spin;
     CUstream stream;
 
+    if (mode)
+        MUST(cuStreamCreate(&captured, CU_STREAM_NON_BLOCKING));
     MUST(cuMemAlloc(&p, 2 * MIB));
     MUST(cuCtxCreate_v2(&other, 0, host.device));
     MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
@@ -146,7 +151,14 @@ static void other_contexts_stream(void)
     void *delay_params[] = {&delay}, *fill_params[] = {&p, &value, &words};
     MUST(cuLaunchKernel(spin, 1, 1, 1, 1, 1, 1, 0, stream, delay_params, NULL));
     MUST(cuLaunchKernel(fill, 64, 1, 1, 256, 1, 1, 0, stream, fill_params, NULL));
+    if (mode)
+        MUST(cuStreamBeginCapture(captured, *mode));
     host_show("free in the other context's stream", cuMemFreeAsync(p, stream));
+    if (mode) {
+        host_show("end", cuStreamEndCapture(captured, &graph));
+        MUST(cuGraphDestroy(graph));
+        MUST(cuStreamDestroy(captured));
+    }
     MUST(cuCtxSetCurrent(host.context));
     MUST(cuMemAlloc(&q, 2 * MIB));
     MUST(cuMemsetD32(q, 1, words));
@@ -158,6 +170,18 @@ static void other_contexts_stream(void)
     printf("found %u\n", found);
     MUST(cuMemFree(q));
     MUST(cuCtxDestroy(other));
+}
+
+static void other_contexts_stream(void)
+{
+    free_in_other_contexts_stream(NULL);
+}
+
+static void other_contexts_stream_beside_a_capture(void)
+{
+    const CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
+
+    free_in_other_contexts_stream(&mode);
 }
 
 /* A capture ends with its stream; what is allocated afterwards is placed as ever. */
@@ -366,6 +390,7 @@ static const struct {
     {"over-the-end", over_the_end},
     {"over-the-end-beside-arrays", over_the_end_beside_arrays},
     {"other-contexts-stream", other_contexts_stream},
+    {"other-contexts-stream-beside-a-capture", other_contexts_stream_beside_a_capture},
     {"abandoned-capture", abandoned_capture},
     {"capture-ended-elsewhere", capture_ended_elsewhere},
     {"beside-a-capture", beside_a_capture},

@@ -14,6 +14,7 @@ CASES = [
     "empty-copies",
     "no-context",
     "other-contexts-stream",
+    "other-contexts-stream-beside-a-capture",
     "over-the-end",
     "over-the-end-beside-arrays",
 ]
