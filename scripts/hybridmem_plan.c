@@ -42,8 +42,9 @@ static const char help_text[] =
 /* --- placing tensors -----------------------------------------------------------------------------
  */
 
-enum plan_place plan_place(const struct plan *plan, struct plan_placement *placement,
-                           const struct pol_request *request)
+/* One tensor after those that are placed, by the verdict that the library would give. */
+static enum plan_place place(const struct plan *plan, struct plan_placement *placement,
+                             const struct pol_request *request)
 {
     uint64_t bytes = request->bytes;
     struct pol_usage usage = {placement->device_bytes, placement->host_bytes};
@@ -115,7 +116,7 @@ static void place_tensor(void *arg, const struct hdr_tensor *tensor)
     if (!known && (walk->is_next || walk->begun))
         request.class = POL_CLASS_WORKING;
     walk->begun = part;
-    walk->show(walk->arg, &walk->row, tensor, plan_place(walk->plan, walk->placement, &request));
+    walk->show(walk->arg, &walk->row, tensor, place(walk->plan, walk->placement, &request));
 }
 
 int plan_each_tensor(const struct plan *plan, struct plan_placement *placement,

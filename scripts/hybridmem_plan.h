@@ -62,10 +62,6 @@ int files_read(const char *path, struct model *model, hdr_visit_fn *visit, void 
 
 enum plan_place { PLAN_GPU, PLAN_HOST, PLAN_NOWHERE };
 
-/* Places one tensor after those that are placed, by the verdict that the library would give. */
-enum plan_place plan_place(const struct plan *plan, struct plan_placement *placement,
-                           const struct pol_request *request);
-
 const char *plan_place_name(enum plan_place place);
 
 /* Shows each tensor of all models, in the order of the files. Returns 0 or the exit status. */

@@ -115,7 +115,8 @@ static void uproot(const struct arena *arena)
     pthread_mutex_unlock(&tree_lock);
 }
 
-void arena_extend_bounds(uint64_t base, uint64_t bytes)
+/* Makes [base, base + bytes) part of the bounds. */
+static void extend_bounds(uint64_t base, uint64_t bytes)
 {
     pthread_mutex_lock(&tree_lock);
     struct arena_bounds *b = &arena_bounds_;
@@ -238,7 +239,7 @@ struct arena *arena_create(uint64_t base, uint64_t bytes, void *owner, int kind)
         arena_destroy(a);
         return NULL;
     }
-    arena_extend_bounds(base, bytes);
+    extend_bounds(base, bytes);
     return a;
 }
 

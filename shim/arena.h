@@ -104,9 +104,6 @@ static inline bool arena_may_hold(uint64_t address)
            __atomic_load_n(&arena_bounds_.span, __ATOMIC_RELAXED);
 }
 
-/* Makes [base, base + bytes) part of the bounds. Thread-safe. */
-void arena_extend_bounds(uint64_t base, uint64_t bytes);
-
 /* A forked child: nothing is ours any more. */
 void arena_forget(void);
 

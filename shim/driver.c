@@ -78,10 +78,15 @@ static void read_table(void *handle, struct driver_ops *table, bool present[HOOK
 #undef CALL
 }
 
+static bool is_open(void)
+{
+    return atomic_load_explicit(&open_done, memory_order_acquire);
+}
+
 static void publish(const struct driver_ops *table, const bool present[HOOK_COUNT])
 {
     pthread_mutex_lock(&lock);
-    if (!driver_is_open()) {
+    if (!is_open()) {
         driver = *table;
         for (int i = 0; i < HOOK_COUNT; i++)
             hooks[i].present = present[i];
@@ -109,8 +114,8 @@ bool driver_open(bool load)
     static __thread bool opening;
 
     /* The driver's own constructors may ask for a function by name while dlopen() runs them. */
-    if (driver_is_open() || opening || (!load && !is_in_process()))
-        return driver_is_open();
+    if (is_open() || opening || (!load && !is_in_process()))
+        return is_open();
     /* No lock is held here: the loader has one of its own, and a constructor that it runs in
      * another thread may ask for one of our names. Several threads may read the table at once. */
     opening = true;
@@ -122,7 +127,7 @@ bool driver_open(bool load)
         publish(&table, present);
     }
     opening = false;
-    return driver_is_open();
+    return is_open();
 }
 
 void driver_after_fork(void)
@@ -135,9 +140,4 @@ void driver_after_fork(void)
 __attribute__((constructor)) static void before_main(void)
 {
     driver_open(false);
-}
-
-bool driver_is_open(void)
-{
-    return atomic_load_explicit(&open_done, memory_order_acquire);
 }

@@ -12,9 +12,6 @@
  * host has loaded counts. False while there is none. Thread-safe. */
 bool driver_open(bool load);
 
-/* True once driver_open() has succeeded. */
-bool driver_is_open(void);
-
 /* In a forked child: a lock that another thread of the parent held is nobody's now. */
 void driver_after_fork(void);
 
