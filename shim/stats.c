@@ -181,9 +181,11 @@ static void write_summary(void)
             log_size(s.host_peak, b), log_size(s.bytes, c), (unsigned long long)s.allocations,
             (unsigned long long)s.refused);
     }
+    if (attribution_model(0, &m))
+        put(&out, "hybridmem: %-9s %11s %12s  %s\n", "model", "VRAM", "host", "file");
     for (unsigned i = 0; attribution_model(i, &m); i++)
-        put(&out, "hybridmem: %s: %.200s: GPU %s, host %s\n", model_type_name(m.type),
-            strrchr(m.file, '/') + 1, log_size(m.device_bytes, a), log_size(m.host_bytes, b));
+        put(&out, "hybridmem: %-9s %11s %12s  %.200s\n", model_type_name(m.type),
+            log_size(m.device_bytes, a), log_size(m.host_bytes, b), strrchr(m.file, '/') + 1);
 }
 
 bool stats_any_device(void)

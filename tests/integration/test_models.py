@@ -106,7 +106,9 @@ def test_every_way_to_upload(run, unet, way):
 
 def test_summary(run, big_unet):
     done = loaded(run, big_unet, env={"HYBRIDMEM_SUMMARY": "true"})
-    assert "hybridmem: gguf_unet: flux.gguf: GPU 38.0 MiB, host 10.0 MiB\n" in done.stderr
+    lines = [line.split() for line in done.stderr.splitlines()]
+    head = lines.index("hybridmem: model VRAM host file".split())
+    assert lines[head + 1] == "hybridmem: gguf_unet 38.0 MiB 10.0 MiB flux.gguf".split()
 
 
 def test_a_staging_buffer_tells_nothing(run, unet):
