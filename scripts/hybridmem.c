@@ -51,6 +51,11 @@ static void print_option(enum cfg_option option)
     print_wrapped(line.text, 6);
 }
 
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 static int help(void)
 {
     printf("hybridmem " HYBRIDMEM_VERSION ": CUDA programs that need more memory than the GPU has\n"
@@ -123,6 +128,8 @@ static int check(int argc, char **argv)
     static struct cfg_result result;
     const char *file = getenv(CFG_ENV_PREFIX CFG_ENV_POLICY);
 
+    if (argc && is_help(argv[0]))
+        return help();
     if (argc > 1 && strcmp(argv[0], "--") == 0)
         argc--, argv++;
     if (argc > 1)
@@ -296,8 +303,11 @@ static int run(int argc, char **argv)
     static struct cfg_result result;
     char library[PATH_MAX], why[CLI_WHY_MAX];
     int program;
-    int status = take_options(argc, argv, &program);
+    int status;
 
+    if (argc && is_help(argv[0]))
+        return help();
+    status = take_options(argc, argv, &program);
     if (status != 0)
         return status;
     if (program >= argc)
@@ -331,7 +341,7 @@ int main(int argc, char **argv)
         return plan_command(argc - 2, argv + 2);
     if (strcmp(argv[1], "doctor") == 0)
         return doctor_command(argc - 2, argv + 2);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+    if (is_help(argv[1]))
         return help();
     if (strcmp(argv[1], "--version") == 0) {
         puts("hybridmem " HYBRIDMEM_VERSION);

@@ -37,7 +37,8 @@ static const char help_text[] =
     "  --policy FILE, --set KEY=VALUE   options, as for \"hybridmem run\"\n"
     "\n"
     "Limits of a container are not looked at: give --ram and --ram-free there.\n"
-    "Exit status: 64 wrong usage, 65 a file is broken, 66 a file cannot be read, 78 options.\n";
+    "Exit status: 64 wrong usage, 65 a file is broken, 66 a file cannot be read, 69 no card\n"
+    "for --gpu, 78 options.\n";
 
 /* --- placing tensors -----------------------------------------------------------------------------
  */

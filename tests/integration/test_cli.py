@@ -65,7 +65,8 @@ def test_help_lists_every_option_in_88_columns():
     assert max(map(len, done.stdout.splitlines())) <= 90
     for key in KEYS:
         assert re.search(rf"^  {key} +HYBRIDMEM_\w+$", done.stdout, re.M), key
-    assert call("-h").stdout == done.stdout
+    for same in (["-h"], ["run", "--help"], ["check", "-h"]):
+        assert call(*same).stdout == done.stdout
 
 
 @pytest.mark.parametrize(
