@@ -231,18 +231,19 @@ static uint32_t name_file(const char *path, uint64_t inode, uint64_t start)
 {
     size_t len = strlen(path);
     struct model_part part;
-    struct file *f;
+    struct file fresh = {0}, *f;
 
     if (len >= ATTRIBUTION_PATH_MAX)
         return 0;
     for (unsigned i = 0; i < MODELS_MAX; i++)
         if (files[i].id && files[i].inode == inode && strcmp(files[i].model.file, path) == 0)
             return files[i].id;
-    f = seat();
-    if (!read_model(f, path, start)) {
-        clear(f);
+    if (!read_model(&fresh, path, start)) {
+        clear(&fresh);
         return 0;
     }
+    f = seat();
+    *f = fresh;
     /* Parts are about as large as each other, and are not looked for. */
     if (model_part_of_name(path, len, &part) &&
         __builtin_mul_overflow(f->estimate, part.count, &f->estimate))

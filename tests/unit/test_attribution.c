@@ -383,6 +383,11 @@ START_TEST(more_models_than_are_kept)
         upload(data[i], MIB);
         usleep(60000);
     }
+    b.len = 0;
+    put_zeros(&b, 8192);
+    upload(map_at("weights.bin", 0, write_file("weights.bin", MIB), NULL), MIB);
+    ck_assert(attribution_model(31, &model)); /* what is no model takes no place */
+    usleep(60000);
     headers_read = 0;
     upload(data[39], MIB);
     ck_assert_uint_eq(headers_read, 0);
