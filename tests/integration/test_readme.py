@@ -133,7 +133,7 @@ def test_statistics_are_those_of_a_run(tmp_path):
     subprocess.run([ROOT / BUILD / "hosts/host_direct_model", "htod", "1", model, tensor], env=env, check=True,
                    timeout=60, stdout=subprocess.DEVNULL)
     written = json.loads(stats.read_text())
-    text = README[README.index("## Statistics"):README.index("## What is intercepted")]
+    text = re.search(r"^## Statistics\n.*?^## ", README, re.DOTALL | re.MULTILINE)[0]
     documented = set(re.findall(r"`(?:devices\[\]\.)?(\w+)`", text))
     for field in [*written, *written["devices"][0]]:
         assert field in ("devices", "models") or field in documented, field
