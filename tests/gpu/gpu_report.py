@@ -62,6 +62,12 @@ def compare(columns):
     return rows, differ, broken
 
 
+def unmoved(runs, names):
+    """Of the named runs, those that did run and sent nothing to host memory."""
+    return [run["run"] for run in runs
+            if run["run"] in names and run["exit"] == 0 and not run.get("host MiB, most")]
+
+
 def notes_table(columns):
     """One row for each case that noted anything, one column for each column."""
     rows = []
@@ -164,7 +170,7 @@ def framework_part(part):
 
 
 TITLES = {"build": ("Build", None), "hosts": ("Host programs", hosts_part),
-          "conformance": ("Conformance suite", conformance_part), "demo": ("Demo", None), "doctor": ("Doctor", None),
+          "conformance": ("Conformance suite", conformance_part), "doctor": ("Doctor", None), "demo": ("Demo", None),
           "probe": ("What the driver does", probe_part), "door": ("PyTorch's references to the runtime", None),
           "torch": ("PyTorch, three allocators", framework_part),
           "placement": ("PyTorch, a quantised transformer larger than VRAM", framework_part),
@@ -184,7 +190,7 @@ def markdown(report):
         if "skipped" in part:
             lines += [f"Skipped: {part['skipped']}", ""]
             continue
-        if name in ("demo", "doctor") and part.get("ok"):
+        if name in ("doctor", "demo") and part.get("ok"):
             lines += ["```", part["output"].rstrip(), "```", ""]
         lines += output_of(part)
         if body and not part.get("broke off"):
