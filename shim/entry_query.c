@@ -46,8 +46,9 @@ static enum answer attribute_of(const struct arena_block *b, CUpointer_attribute
         ANSWER(unsigned int, CU_MEMORYTYPE_DEVICE);
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
         return ASK_DRIVER; /* it is ptr, but an error where no context is current */
-    case CU_POINTER_ATTRIBUTE_HOST_POINTER:
     case CU_POINTER_ATTRIBUTE_P2P_TOKENS:
+        return ASK_DRIVER; /* no host memory has any: its own error */
+    case CU_POINTER_ATTRIBUTE_HOST_POINTER:
         return REFUSED;
     case CU_POINTER_ATTRIBUTE_BUFFER_ID:
     case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:

@@ -40,6 +40,7 @@ CASES(attribute, fixed, "cuPointerGetAttribute: of a block, at its first, middle
     conf_free(p);
 }
 
+/* Every one that there is. */
 static const struct {
     const char *name;
     CUpointer_attribute attribute;
@@ -48,20 +49,46 @@ static const struct {
     {"MEMORY_TYPE", CU_POINTER_ATTRIBUTE_MEMORY_TYPE},
     {"DEVICE_POINTER", CU_POINTER_ATTRIBUTE_DEVICE_POINTER},
     {"HOST_POINTER", CU_POINTER_ATTRIBUTE_HOST_POINTER},
+    {"P2P_TOKENS", CU_POINTER_ATTRIBUTE_P2P_TOKENS},
     {"SYNC_MEMOPS", CU_POINTER_ATTRIBUTE_SYNC_MEMOPS},
     {"BUFFER_ID", CU_POINTER_ATTRIBUTE_BUFFER_ID},
     {"IS_MANAGED", CU_POINTER_ATTRIBUTE_IS_MANAGED},
     {"DEVICE_ORDINAL", CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL},
+    {"IS_LEGACY_CUDA_IPC_CAPABLE", CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE},
     {"RANGE_START_ADDR", CU_POINTER_ATTRIBUTE_RANGE_START_ADDR},
     {"RANGE_SIZE", CU_POINTER_ATTRIBUTE_RANGE_SIZE},
     {"MAPPED", CU_POINTER_ATTRIBUTE_MAPPED},
     {"ALLOWED_HANDLE_TYPES", CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES},
+    {"IS_GPU_DIRECT_RDMA_CAPABLE", CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE},
     {"ACCESS_FLAGS", CU_POINTER_ATTRIBUTE_ACCESS_FLAGS},
     {"MEMPOOL_HANDLE", CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE},
     {"MAPPING_SIZE", CU_POINTER_ATTRIBUTE_MAPPING_SIZE},
     {"MAPPING_BASE_ADDR", CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR},
     {"MEMORY_BLOCK_ID", CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID},
+    {"IS_HW_DECOMPRESS_CAPABLE", CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE},
 };
+_Static_assert(sizeof(attributes) / sizeof(*attributes) ==
+                   CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE,
+               "they count up from 1");
+
+CASES(of_block, attributes, "cuPointerGetAttribute: answered or refused, alone as among several")
+{
+    CUpointer_attribute names[] = {row->attribute, CU_POINTER_ATTRIBUTE_MEMORY_TYPE};
+    uint64_t alone = 0, several[2] = {0x5a5a5a5a5a5a5a5a, 0};
+    void *into[] = {&several[0], &several[1]};
+    CUdeviceptr p = conf_alloc(BLOCK);
+    CUresult result = cu.PointerGetAttribute(&alone, row->attribute, p + 77), together;
+
+    NOTE("%s", conf_result(result));
+    together = cu.PointerGetAttributes(2, names, into, p + 77);
+    NOTE("%s", conf_result(together));
+    if (together == CUDA_SUCCESS)
+        EQUAL(several[1], CU_MEMORYTYPE_DEVICE);
+    if (result == CUDA_SUCCESS && together == CUDA_SUCCESS)
+        CHECK(memcmp(&alone, &several[0], 1) == 0);
+    conf_free(p);
+}
+
 CASES(after_free, attributes, "cuPointerGetAttribute: what was freed is CUDA_ERROR_INVALID_VALUE")
 {
     CUdeviceptr p = conf_alloc(BLOCK);
