@@ -460,7 +460,7 @@ static bool hold_for_stream(struct context *context, struct arena *arena, uint64
         return false;
     arena_hold(arena, address, block);
     pending_add(&pool->pending, block, pending_key(order), event);
-    if (pool->pending.bytes > RETIRED_MAX && pool_drain(pool))
+    if ((pool->pending.bytes > RETIRED_MAX || pending_is_full(&pool->pending)) && pool_drain(pool))
         pool_trim(context, KEEP_EMPTY);
     return true;
 }

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define TICKETS_MAX 4096u
-#define SPARES_MAX  1024u
+#define TICKETS_FIRST 4096u /* tickets that the table begins with */
+#define SPARES_MAX    1024u
 /* How far a search goes before it is cheaper to take other memory. */
 #define REUSE_DEPTH   64u
 #define NOT_READY_MAX 8u
@@ -17,18 +17,36 @@
 #define STREAM_LEGACY     ((CUstream)0x1)
 #define STREAM_PER_THREAD ((CUstream)0x2)
 
+static void *map(size_t bytes)
+{
+    void *m = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return m == MAP_FAILED ? NULL : m;
+}
+
+/* The table grows: a block without a ticket would have to wait for its stream, and that may wait
+ * for what the host does next. */
 static bool have_room(struct pending *p)
 {
-    if (!p->tickets) {
-        size_t tickets = TICKETS_MAX * sizeof *p->tickets, spare = SPARES_MAX * sizeof *p->spare;
-        void *m =
-            mmap(NULL, tickets + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (m == MAP_FAILED)
-            return false;
-        p->spare = (CUevent *)((char *)m + tickets);
-        p->tickets = m;
-    }
-    return p->count < TICKETS_MAX;
+    const size_t size = sizeof *p->tickets;
+
+    if (p->count < p->room)
+        return true;
+    if (!p->spare && !(p->spare = map(SPARES_MAX * sizeof *p->spare)))
+        return false;
+    if (p->room > UINT32_MAX / 2)
+        return false;
+    void *m = p->room ? mremap(p->tickets, p->room * size, 2 * p->room * size, MREMAP_MAYMOVE)
+                      : map(TICKETS_FIRST * size);
+    if (!m || m == MAP_FAILED)
+        return false;
+    p->tickets = m;
+    p->room = p->room ? 2 * p->room : TICKETS_FIRST;
+    return true;
+}
+
+bool pending_is_full(const struct pending *p)
+{
+    return p->count == p->room;
 }
 
 CUstream pending_key(const struct stream_order *order)
@@ -74,11 +92,17 @@ bool pending_add(struct pending *p, const struct arena_block *block, CUstream ke
     return true;
 }
 
+/* The ticket is done with. */
+static void tear(struct pending *p, const struct ticket *t)
+{
+    p->bytes -= t->bytes;
+    spare_event(p, t->event);
+}
+
 /* Takes ticket i out; its block is the caller's. */
 static void take_out(struct pending *p, uint32_t i)
 {
-    p->bytes -= p->tickets[i].bytes;
-    spare_event(p, p->tickets[i].event);
+    tear(p, &p->tickets[i]);
     memmove(&p->tickets[i], &p->tickets[i + 1], (--p->count - i) * sizeof *p->tickets);
 }
 
@@ -96,33 +120,43 @@ uint64_t pending_reuse(struct pending *p, CUstream key, uint64_t bytes)
     return 0;
 }
 
-static void release(struct pending *p, uint32_t i)
+static void release(struct pending *p, const struct ticket *t)
 {
-    arena_release_held(p->tickets[i].arena, p->tickets[i].address);
-    take_out(p, i);
+    arena_release_held(t->arena, t->address);
+    tear(p, t);
+}
+
+/* Closes the gap between the first `kept` tickets and those from `next` on. */
+static void close_up(struct pending *p, uint32_t kept, uint32_t next)
+{
+    memmove(&p->tickets[kept], &p->tickets[next], (p->count - next) * sizeof *p->tickets);
+    p->count -= next - kept;
 }
 
 bool pending_drain(struct pending *p)
 {
-    uint32_t not_ready = 0;
-    bool any = false;
+    uint32_t not_ready = 0, i = 0;
 
-    for (uint32_t i = 0; i < p->count && not_ready < NOT_READY_MAX;) {
-        if (driver.cuEventQuery(p->tickets[i].event) == CUDA_SUCCESS) {
-            release(p, i);
-            any = true;
-        } else {
-            not_ready++;
-            i++;
-        }
+    for (; i < p->count && not_ready < NOT_READY_MAX; i++) {
+        if (driver.cuEventQuery(p->tickets[i].event) == CUDA_SUCCESS)
+            release(p, &p->tickets[i]);
+        else
+            p->tickets[not_ready++] = p->tickets[i];
     }
+    bool any = i > not_ready;
+    if (any)
+        close_up(p, not_ready, i);
     return any;
 }
 
 void pending_release(struct pending *p, uint64_t serial)
 {
-    while (p->count && p->tickets[0].serial <= serial)
-        release(p, 0);
+    uint32_t i = 0;
+
+    while (i < p->count && p->tickets[i].serial <= serial)
+        release(p, &p->tickets[i++]);
+    if (i)
+        close_up(p, 0, i);
 }
 
 void pending_forget_stream(struct pending *p, CUstream key)

@@ -30,7 +30,7 @@ struct ticket {
 
 struct pending {
     struct ticket *tickets; /* oldest first; mapped at first use */
-    uint32_t count;
+    uint32_t count, room;
     uint64_t serial; /* of the newest ticket */
     uint64_t bytes;
     CUevent *spare; /* events to record again */
@@ -48,6 +48,9 @@ CUevent pending_record(struct pending *pending, const struct stream_order *order
  */
 bool pending_add(struct pending *pending, const struct arena_block *block, CUstream key,
                  CUevent event);
+
+/* Would another ticket take more memory? */
+bool pending_is_full(const struct pending *pending);
 
 /* A block of the same stream that fits `bytes` without much waste, live again: its address, or 0.
  */

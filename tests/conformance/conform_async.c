@@ -3,6 +3,9 @@
 #define CONF_GROUP "async"
 #include "conform.h"
 
+#include <stdatomic.h>
+#include <unistd.h>
+
 #define BLOCK (2 * MIB)
 
 static CUdeviceptr take(size_t bytes, CUstream stream)
@@ -355,6 +358,57 @@ CASE(many_streams, "Streams: allocation and free in each of a hundred")
     }
     for (unsigned i = 0; i < COUNT; i++)
         conf_stream_end(streams[i]);
+}
+
+static atomic_bool opened;
+
+static void wait_for_it(void *unused)
+{
+    (void)unused;
+    while (!atomic_load(&opened))
+        usleep(100);
+}
+
+CASE(thousands_pending, "cuMemFreeAsync: waits for nothing, however many streams it is pending in")
+{
+    enum { STREAMS = 1250, EACH = 4, LATER = 64, BYTES = 512 };
+    CUdeviceptr p[EACH], later[LATER];
+    CUstream gate, stream;
+    CUevent event;
+
+    needs_pools();
+    NEEDS(LaunchHostFunc);
+    atomic_store(&opened, false);
+    gate = conf_stream();
+    MUST(cu.EventCreate(&event, CU_EVENT_DISABLE_TIMING));
+    MUST(cu.LaunchHostFunc(gate, wait_for_it, NULL));
+    MUST(cu.EventRecord(event, gate));
+    for (int i = 0; i < STREAMS; i++) {
+        stream = conf_stream();
+        MUST(cu.StreamWaitEvent(stream, event, 0));
+        for (int j = 0; j < EACH; j++) {
+            p[j] = take(BYTES, stream);
+            conf_fill(p[j], 1, BYTES / 4, stream);
+        }
+        for (int j = 0; j < EACH; j++)
+            give(p[j], stream);
+        MUST(cu.StreamDestroy(stream));
+    }
+    stream = conf_stream();
+    for (int i = 0; i < LATER; i++) {
+        later[i] = take(BYTES, stream);
+        conf_fill(later[i], 2, BYTES / 4, stream);
+    }
+    MUST(cu.StreamSynchronize(stream));
+    atomic_store(&opened, true);
+    MUST(cu.CtxSynchronize());
+    for (int i = 0; i < LATER; i++) {
+        CHECK(conf_holds(later[i], 2, BYTES / 4));
+        give(later[i], stream);
+    }
+    MUST(cu.EventDestroy(event));
+    conf_stream_end(stream);
+    conf_stream_end(gate);
 }
 
 /* --- what it is ---------------------------------------------------------------------------------
