@@ -79,7 +79,7 @@ def memory(run, device, card, **kwargs):
     for line in done.stdout.splitlines():
         when, who, *numbers = line.split()
         said[when, who] = [int(n) for n in numbers]
-    assert len(said) == 11
+    assert len(said) == 17
     return said, done
 
 
