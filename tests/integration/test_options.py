@@ -92,8 +92,8 @@ def test_host_limit_and_pad(run):
     assert done.device["redirected_bytes"] == 0
 
 
-def meminfo(run, env):
-    done = run("host_direct_report", shim=True, env={**STEADY, **env})
+def meminfo(run, env, *kind):
+    done = run("host_direct_report", *kind, shim=True, env={**STEADY, **env})
     assert done.returncode == 0, done.stdout + done.stderr
     return dict(re.findall(r"(\w+) (\d+)", done.stdout))
 
@@ -118,6 +118,35 @@ def test_report(run, env, total):
     assert int(said["device_total"]) == total
     assert int(said["free"]) == total  # nothing allocated yet
     assert int(said["falls"]) == 256 * MIB  # wherever the blocks went
+
+
+# Where all fits, where part of it overflows, and where all is with the host.
+@pytest.mark.parametrize("kind", [(), ("ordered",), ("pool",), ("physical",)], ids="".join)
+@pytest.mark.parametrize(
+    "env,vram",
+    [
+        ({}, GIB),
+        ({"SIMCUDA_VRAM": "160MiB"}, 160 * MIB),
+        (ALL_TO_HOST, GIB),
+        ({"HYBRIDMEM_VRAM_LIMIT": "128MiB"}, 128 * MIB),
+    ],
+    ids=["room", "small", "host", "limit"],
+)
+def test_report_of_every_allocator(run, kind, env, vram):
+    """free + used <= total at every moment (the host checks it), wherever a block lies."""
+    said = meminfo(run, {"SIMCUDA_VRAM": "1GiB", **env}, *kind)
+    assert int(said["total"]) == int(said["free"]) == vram + 3 * GIB
+    assert int(said["falls"]) == 256 * MIB
+
+
+@pytest.mark.parametrize("kind", [(), ("ordered",), ("pool",), ("physical",)], ids="".join)
+@pytest.mark.parametrize("limit", [{}, {"HYBRIDMEM_VRAM_LIMIT": "512MiB"}], ids=["card", "limit"])
+def test_report_device_of_every_allocator(run, kind, limit):
+    vram = 512 * MIB if limit else GIB
+    said = meminfo(run, {"SIMCUDA_VRAM": "1GiB", "HYBRIDMEM_REPORT": "device",
+                         "HYBRIDMEM_CONSERVATIVE_FACTOR": "0.9", **limit}, *kind)
+    assert int(said["total"]) == int(said["free"]) == vram
+    assert int(said["falls"]) == 256 * MIB
 
 
 def test_log_levels(run, tmp_path):
