@@ -1,9 +1,10 @@
 /* Looks every function of shim/hooks.def up by every door and says which object answered.
  *
- * One line for each function: its name, then for each door "driver", "preloaded", "-" (not found)
- * or "other" (another function than the one that was meant). The doors are dlsym in both of glibc's
- * versions on the driver's handle, dlsym on RTLD_DEFAULT, and cuGetProcAddress and _v2 by base
- * name, the first version that has the function, and its stream flavour.
+ * One line for each function: its name, then for each door "driver" (or NVML), "preloaded", "-" (not
+ * found) or "other" (another function than the one that was meant). The doors are dlsym in both of
+ * glibc's versions on the library's handle, dlsym on RTLD_DEFAULT, and, for the driver's,
+ * cuGetProcAddress and _v2 by base name, the first version that has the function, and its stream
+ * flavour. The runtime's functions are found by what a reference is bound to.
  */
 #include "doors.h"
 
@@ -17,6 +18,13 @@ static const struct row {
     enum flavour flavour;
 } rows[] = {
 #define HOOK(group, symbol, base, since, flavour, params, args) {#symbol, #base, since, flavour},
+#include "shim/hooks.def"
+#undef HOOK
+};
+
+static const char *const nvml_rows[] = {
+#define HOOK(...)
+#define NVML_HOOK(group, symbol, ...) #symbol,
 #include "shim/hooks.def"
 #undef HOOK
 };
@@ -45,7 +53,9 @@ static const char *where(void *fn, const char *symbol)
         return "other";
     file = strrchr(info.dli_fname, '/');
     file = file ? file + 1 : info.dli_fname;
-    return strncmp(file, "libcuda.so", 10) == 0 ? "driver" : "preloaded";
+    if (strncmp(file, "libcuda.so", 10) == 0 || strncmp(file, "libnvidia-ml.so", 15) == 0)
+        return "driver";
+    return "preloaded";
 }
 
 static cuuint64_t flags_of(const struct row *r)
@@ -69,8 +79,18 @@ static void *by_proc_v2(const struct row *r)
     return result == CUDA_SUCCESS ? fn : NULL;
 }
 
+static void by_name(void *handle, const char *symbol)
+{
+    printf("%s %s %s %s", symbol, where(dlsym(handle, symbol), symbol),
+           where(first_dlsym(handle, symbol), symbol),
+           where(dlsym(RTLD_DEFAULT, symbol), symbol));
+}
+
 int main(void)
 {
+    void *nvml = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_GLOBAL);
+
+    REQUIRE(nvml != NULL);
     driver = door_open(RTLD_NOW | RTLD_GLOBAL);
     get_proc = (get_proc_fn *)dlsym(driver, "cuGetProcAddress");
     get_proc_v2 = (get_proc_v2_fn *)dlsym(driver, "cuGetProcAddress_v2");
@@ -80,10 +100,12 @@ int main(void)
         return 1;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct row *r = &rows[i];
-        printf("%s %s %s %s %s %s\n", r->symbol, where(dlsym(driver, r->symbol), r->symbol),
-               where(first_dlsym(driver, r->symbol), r->symbol),
-               where(dlsym(RTLD_DEFAULT, r->symbol), r->symbol), where(by_proc(r), r->symbol),
-               where(by_proc_v2(r), r->symbol));
+        by_name(driver, r->symbol);
+        printf(" %s %s\n", where(by_proc(r), r->symbol), where(by_proc_v2(r), r->symbol));
+    }
+    for (size_t i = 0; i < sizeof nvml_rows / sizeof *nvml_rows; i++) {
+        by_name(nvml, nvml_rows[i]);
+        printf("\n");
     }
     return 0;
 }
