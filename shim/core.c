@@ -107,7 +107,7 @@ static void count_insufficient(struct device *d, uint64_t bytes, const struct po
 
     if (atomic_fetch_add(&d->insufficient, 1) == 0)
         log_warn("cuda:%d: %s should overflow, but %s of %s host memory is in use; VRAM is tried "
-                 "(raise it with HYBRIDMEM_SYSTEM_RAM_PAD_GB or HYBRIDMEM_HOST_LIMIT)",
+                 "(less HYBRIDMEM_SYSTEM_RAM_PAD_GB or more HYBRIDMEM_HOST_LIMIT allows more)",
                  d->ordinal, log_size(bytes, size), log_size(core_host_bytes(), used),
                  log_size(limits->sys_avail, room));
 }

@@ -1,15 +1,4 @@
-/* stats.h: what went where, for people and for programs.
- *
- * stats_file, JSON, bytes throughout:
- *   {"version": "0.1.0", "pid": 4711, "host_share": ..., "host_pinned": ...,
- *    "host_pinned_peak": ...,
- *    "devices": [{"ordinal": 0, "device_bytes": ..., "device_bytes_peak": ..., "host_bytes": ...,
- *      "host_bytes_peak": ..., "managed_bytes": ..., "redirected_allocations": ...,
- *      "redirected_bytes": ..., "insufficient": ..., "refused": ...}],
- *    "models": [{"file": "/models/unet.gguf", "architecture": "flux", "model_type": "gguf_unet",
- *      "tensor_bytes": ..., "device_bytes": ..., "host_bytes": ...}]}
- * A model's device_bytes and host_bytes say where its tensors lay when they were last uploaded; it
- * is known only where the host uploads from a mapping of its file (attribution.h).
+/* stats.h: what went where, for people and for programs. The README lists the keys of stats_file.
  */
 #ifndef HYBRIDMEM_STATS_H
 #define HYBRIDMEM_STATS_H

@@ -85,7 +85,7 @@ def test_host_limit_and_pad(run):
     assert done.returncode == 0  # 128 MiB within the budget, 64 MiB in RAM, the rest beyond it
     assert done.device["redirected_bytes"] == 64 * MIB
     assert done.device["insufficient"] > 0
-    assert "HYBRIDMEM_SYSTEM_RAM_PAD_GB or HYBRIDMEM_HOST_LIMIT" in done.stderr
+    assert "less HYBRIDMEM_SYSTEM_RAM_PAD_GB or more HYBRIDMEM_HOST_LIMIT" in done.stderr
     everything = {"HYBRIDMEM_SYSTEM_RAM_PAD_GB": "1048576"}
     done = run(*OVERFLOW, shim=True, env={**CARD, **everything})
     assert done.returncode == 1
