@@ -1,8 +1,8 @@
 /* Looks every function of shim/hooks.def up by every door and says which object answered.
  *
- * One line for each function: its name, then for each door "driver" (or NVML), "preloaded", "-" (not
- * found) or "other" (another function than the one that was meant). The doors are dlsym in both of
- * glibc's versions on the library's handle, dlsym on RTLD_DEFAULT, and, for the driver's,
+ * One line for each function: its name, then for each door "driver" (or NVML), "preloaded", "-"
+ * (not found) or "other" (another function than the one that was meant). The doors are dlsym in
+ * both of glibc's versions on the library's handle, dlsym on RTLD_DEFAULT, and, for the driver's,
  * cuGetProcAddress and _v2 by base name, the first version that has the function, and its stream
  * flavour. The runtime's functions are found by what a reference is bound to.
  */
@@ -82,8 +82,7 @@ static void *by_proc_v2(const struct row *r)
 static void by_name(void *handle, const char *symbol)
 {
     printf("%s %s %s %s", symbol, where(dlsym(handle, symbol), symbol),
-           where(first_dlsym(handle, symbol), symbol),
-           where(dlsym(RTLD_DEFAULT, symbol), symbol));
+           where(first_dlsym(handle, symbol), symbol), where(dlsym(RTLD_DEFAULT, symbol), symbol));
 }
 
 int main(void)
