@@ -93,8 +93,13 @@ class Runner:
             if not libraries:
                 libraries = [str(SHIM)]
             full["HYBRIDMEM_STATS_FILE"] = str(stats)
+        foreign = BUILD not in Path(argv[0]).parents
+        if libraries or foreign:
+            libraries = sanitizer_runtimes() + libraries
         if libraries:
-            full["LD_PRELOAD"] = " ".join(sanitizer_runtimes() + libraries)
+            full["LD_PRELOAD"] = " ".join(libraries)
+        if foreign and "address" in SANITIZE:  # what an interpreter never gives back
+            full["ASAN_OPTIONS"] = full.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
         full.update(env or {})
         unknown = {n for n in full if n.startswith("HYBRIDMEM_")} - OPTIONS
         assert not unknown, f"not in options.def: {unknown}"

@@ -5,12 +5,14 @@ import re
 import subprocess
 
 import pytest
-from conftest import ALL_TO_HOST, BUILD, STEADY, Runner
+from conftest import ALL_TO_HOST, BUILD, SANITIZE, STEADY, Runner
 
 PROGRAM = BUILD / "conformance/conformance"
 COLUMNS = {"room": {}, "host": ALL_TO_HOST, "off": {"HYBRIDMEM_ENABLE": "false"}}
 CARDS = {"SIMCUDA_DEVICES": "2", "SIMCUDA_VRAM": "1GiB", "CONFORM_FORGED": "1"}
 OLDER = ["11.4", "12.2"]
+# Where a data race may be, when races are looked for.
+CHOSEN = ["async/", "pool/", "stream/", "vmm/"] if SANITIZE == "thread" else []
 
 
 def listed():
@@ -39,7 +41,7 @@ class Column:
         if driver:
             env["LD_LIBRARY_PATH"] = f"{BUILD}/sim/{driver}:{BUILD}/sim"
             env["SIMCUDA_DRIVER"] = driver
-        self.result = Runner(folder).program([PROGRAM], shim=shim, env=env)
+        self.result = Runner(folder).program([PROGRAM, *CHOSEN], shim=shim, env=env)
         lines = self.result.stdout.splitlines()
         self.lines = {re.match(r"\w+ (\w+/\w+(?:\[[^\]]*\])?)", line)[1]: line for line in lines}
         self.redirected = sum(

@@ -32,7 +32,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_each_driver_call_fails_once(run, unsanitised, column):
+def test_each_driver_call_fails_once(run, column):
     env, kib = COLUMNS[column]
     program = ["/usr/bin/python3", ROOT / "tests/hosts/each_call.py", kib << 10]
     program += ["full"] if column == "full" else []
