@@ -2,6 +2,7 @@
 
 #include "shim/cancel.h"
 #include "shim/clock.h"
+#include "shim/core.h"
 #include "shim/hooks.h"
 #include "shim/host_budget.h"
 #include "shim/log.h"
@@ -31,10 +32,21 @@ uint64_t device_host_share(void)
     uint64_t share = atomic_load(&host_share), fresh;
 
     if (!share) {
-        fresh = device_sys_avail() + 1;
+        uint64_t now = device_sys_avail(), used = core_host_bytes();
+        fresh = (now > used ? now : used) + 1;
         share = atomic_compare_exchange_strong(&host_share, &share, fresh) ? fresh : share;
     }
     return share - 1;
+}
+
+/* A card does not grow: what was once reported as the host's share is all there is, also when more
+ * RAM becomes free later. Otherwise free + used would exceed the total. */
+static void keep_to_share(struct pol_limits *limits)
+{
+    uint64_t share = atomic_load_explicit(&host_share, memory_order_relaxed);
+
+    if (share && share - 1 < limits->sys_avail && shim_config()->report == CFG_REPORT_HYBRID)
+        limits->sys_avail = share - 1;
 }
 
 /* --- devices --------------------------------------------------------------------------------- */
@@ -135,13 +147,10 @@ static bool memory_info(struct device *d, size_t *free_bytes, size_t *total)
     return true;
 }
 
-const struct pol_limits *device_limits(struct device *d, bool fresh)
+static void poll(struct device *d, bool fresh)
 {
     struct pol_view view = {0};
     size_t free_bytes, total;
-
-    if (!fresh && d->polled && !clock_is_old(d->polled_ms))
-        return &d->limits;
     bool first = !d->polled;
     bool answered = memory_info(d, &free_bytes, &total);
     host_budget_view(&view, fresh);
@@ -161,6 +170,13 @@ const struct pol_limits *device_limits(struct device *d, bool fresh)
     }
     if (answered && first)
         say_budget(d);
+}
+
+const struct pol_limits *device_limits(struct device *d, bool fresh)
+{
+    if (fresh || !d->polled || clock_is_old(d->polled_ms))
+        poll(d, fresh);
+    keep_to_share(&d->limits);
     return &d->limits;
 }
 

@@ -53,6 +53,7 @@ ELSEWHERE = {
     "host_direct_devices",
     "host_direct_exports",
     "host_direct_fill",
+    "host_direct_freed_ram",
     "host_direct_model",
     "host_direct_report",
     "host_direct_two_devices",

@@ -238,3 +238,18 @@ def test_with_no_pad_one_is_killed(tmp_path, group):
         fillers.go()
         assert fillers.processes[0].stdout.readline() == ""
         assert fillers.processes[0].wait() == -signal.SIGKILL
+
+
+def test_ram_that_becomes_free_later_is_beyond_the_total(run, tmp_path):
+    """What was reported as the card's size stays it: free + used never exceeds it."""
+    env = {
+        "MACHINE_RAM": str(RAM),
+        "MACHINE_SHARES": str(tmp_path / "claims"),
+        "SIMCUDA_VRAM": str(CARD),
+        "SIMCUDA_POPULATE": "1",
+        "HYBRIDMEM_SYSTEM_RAM_PAD_GB": str(PAD / (1 << 30)),
+        "HYBRIDMEM_HUGEPAGES": "off",
+        "HYBRIDMEM_STATS_TTL_MS": "0",
+    }
+    done = run("host_direct_freed_ram", preload=[MACHINE, SHIM], env=env)
+    assert (done.returncode, done.stdout) == (0, "blocks\n0 bytes beyond\n")
