@@ -219,8 +219,11 @@ static CUresult serve(struct context *context, struct alloc_request *request,
     CUresult r = backing_device_alloc(context, request, reserved, result);
     if (r == CUDA_ERROR_OUT_OF_MEMORY && reclaim && !context_capturing())
         return refuse_once(request);
-    if (r == CUDA_ERROR_OUT_OF_MEMORY && !tried_host && asked.place != POL_PLACE_SKIP)
+    if (r == CUDA_ERROR_OUT_OF_MEMORY && !tried_host && asked.place != POL_PLACE_SKIP) {
+        int cancel = cancel_defer();
         r = overflow(context, request, exhausted, result);
+        cancel_allow(cancel);
+    }
     if (r == CUDA_ERROR_OUT_OF_MEMORY)
         atomic_fetch_add(&d->refused, 1);
     return r;
@@ -238,9 +241,12 @@ CUresult core_alloc(const struct alloc_request *asked, struct alloc_result *resu
     struct device *d = context->device;
     if (request.order && !atomic_load_explicit(&d->stream_ordered, memory_order_relaxed))
         atomic_store(&d->stream_ordered, true);
-    int cancel = cancel_defer();
+    /* What needs no verdict takes no lock before the driver has answered. */
+    bool locks = request.bytes >= atomic_load_explicit(&d->small_below, memory_order_relaxed);
+    int cancel = locks ? cancel_defer() : 0;
     CUresult r = serve(context, &request, result);
-    cancel_allow(cancel);
+    if (locks)
+        cancel_allow(cancel);
     if (r == CUDA_SUCCESS && !request.physical) /* a handle is no address */
         uploads_allocated(d, result->address, result->bytes);
     return r;
