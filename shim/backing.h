@@ -56,6 +56,9 @@ CUresult backing_device_alloc(struct context *context, const struct alloc_reques
 /* Counts an allocation of managed memory, which the driver places by itself. */
 void backing_device_note_managed(struct context *context, CUdeviceptr address, uint64_t bytes);
 
+/* Counts an array, under a key that is no address; backing_device_free() takes it out again. */
+void backing_device_note_array(struct context *context, uint64_t key, uint64_t bytes);
+
 /* Takes a physical allocation that has ended out of the count. */
 void backing_device_uncount(struct device *device, uint64_t bytes);
 

@@ -96,6 +96,11 @@ void backing_device_note_managed(struct context *context, CUdeviceptr address, u
     record(context, address, bytes, REG_MANAGED, 0);
 }
 
+void backing_device_note_array(struct context *context, uint64_t key, uint64_t bytes)
+{
+    record(context, key, bytes, REG_DEVICE, 0);
+}
+
 CUresult backing_device_free(CUdeviceptr address, backing_free_fn *how, void *arg,
                              struct backing_freed *freed)
 {

@@ -61,6 +61,56 @@
     X(CU_MEMORYTYPE_ARRAY, 3)                                                                      \
     X(CU_MEMORYTYPE_UNIFIED, 4)
 
+#define ABI_ARRAY_FORMATS(X)                                                                       \
+    X(CU_AD_FORMAT_UNSIGNED_INT8, 0x01)                                                            \
+    X(CU_AD_FORMAT_UNSIGNED_INT16, 0x02)                                                           \
+    X(CU_AD_FORMAT_UNSIGNED_INT32, 0x03)                                                           \
+    X(CU_AD_FORMAT_SIGNED_INT8, 0x08)                                                              \
+    X(CU_AD_FORMAT_SIGNED_INT16, 0x09)                                                             \
+    X(CU_AD_FORMAT_SIGNED_INT32, 0x0a)                                                             \
+    X(CU_AD_FORMAT_HALF, 0x10)                                                                     \
+    X(CU_AD_FORMAT_FLOAT, 0x20)                                                                    \
+    X(CU_AD_FORMAT_UNORM_INT_101010_2, 0x50)                                                       \
+    X(CU_AD_FORMAT_BC1_UNORM, 0x91)                                                                \
+    X(CU_AD_FORMAT_BC1_UNORM_SRGB, 0x92)                                                           \
+    X(CU_AD_FORMAT_BC4_UNORM, 0x97)                                                                \
+    X(CU_AD_FORMAT_BC4_SNORM, 0x98)                                                                \
+    X(CU_AD_FORMAT_BC7_UNORM_SRGB, 0x9e)                                                           \
+    X(CU_AD_FORMAT_P010, 0x9f)                                                                     \
+    X(CU_AD_FORMAT_P016, 0xa1)                                                                     \
+    X(CU_AD_FORMAT_NV16, 0xa2)                                                                     \
+    X(CU_AD_FORMAT_P210, 0xa3)                                                                     \
+    X(CU_AD_FORMAT_P216, 0xa4)                                                                     \
+    X(CU_AD_FORMAT_YUY2, 0xa5)                                                                     \
+    X(CU_AD_FORMAT_Y210, 0xa6)                                                                     \
+    X(CU_AD_FORMAT_Y216, 0xa7)                                                                     \
+    X(CU_AD_FORMAT_AYUV, 0xa8)                                                                     \
+    X(CU_AD_FORMAT_Y410, 0xa9)                                                                     \
+    X(CU_AD_FORMAT_NV12, 0xb0)                                                                     \
+    X(CU_AD_FORMAT_Y416, 0xb1)                                                                     \
+    X(CU_AD_FORMAT_Y444_PLANAR8, 0xb2)                                                             \
+    X(CU_AD_FORMAT_Y444_PLANAR10, 0xb3)                                                            \
+    X(CU_AD_FORMAT_YUV444_8bit_SemiPlanar, 0xb4)                                                   \
+    X(CU_AD_FORMAT_YUV444_16bit_SemiPlanar, 0xb5)                                                  \
+    X(CU_AD_FORMAT_UNORM_INT8X1, 0xc0)                                                             \
+    X(CU_AD_FORMAT_UNORM_INT8X2, 0xc1)                                                             \
+    X(CU_AD_FORMAT_UNORM_INT8X4, 0xc2)                                                             \
+    X(CU_AD_FORMAT_UNORM_INT16X1, 0xc3)                                                            \
+    X(CU_AD_FORMAT_UNORM_INT16X2, 0xc4)                                                            \
+    X(CU_AD_FORMAT_UNORM_INT16X4, 0xc5)                                                            \
+    X(CU_AD_FORMAT_SNORM_INT8X1, 0xc6)                                                             \
+    X(CU_AD_FORMAT_SNORM_INT8X2, 0xc7)                                                             \
+    X(CU_AD_FORMAT_SNORM_INT8X4, 0xc8)                                                             \
+    X(CU_AD_FORMAT_SNORM_INT16X1, 0xc9)                                                            \
+    X(CU_AD_FORMAT_SNORM_INT16X2, 0xca)                                                            \
+    X(CU_AD_FORMAT_SNORM_INT16X4, 0xcb)
+
+#define ABI_ARRAY_FLAGS(X)                                                                         \
+    X(CUDA_ARRAY3D_LAYERED, 0x01)                                                                  \
+    X(CUDA_ARRAY3D_CUBEMAP, 0x04)                                                                  \
+    X(CUDA_ARRAY3D_SPARSE, 0x40)                                                                   \
+    X(CUDA_ARRAY3D_DEFERRED_MAPPING, 0x80)
+
 #define ABI_CAPTURE_MODES(X)                                                                       \
     X(CU_STREAM_CAPTURE_MODE_GLOBAL, 0)                                                            \
     X(CU_STREAM_CAPTURE_MODE_THREAD_LOCAL, 1)                                                      \
@@ -163,6 +213,8 @@
     ABI_MEM_ACCESS_FLAGS(X)                                                                        \
     ABI_MEM_GRANULARITY_FLAGS(X)                                                                   \
     ABI_MEM_RANGE_HANDLE_TYPES(X)                                                                  \
+    ABI_ARRAY_FORMATS(X)                                                                           \
+    ABI_ARRAY_FLAGS(X)                                                                             \
     ABI_POOL_ATTRIBUTES(X)                                                                         \
     ABI_MEMHOST_FLAGS(X)
 
@@ -181,6 +233,8 @@
     X(CUmemAccessDesc, 12)                                                                         \
     X(CUmemPoolProps, 88)                                                                          \
     X(CUmemPoolPtrExportData, 64)                                                                  \
+    X(CUDA_ARRAY_DESCRIPTOR, 24)                                                                   \
+    X(CUDA_ARRAY3D_DESCRIPTOR, 40)                                                                 \
     X(CUDA_MEMCPY2D, 128)                                                                          \
     X(CUmemcpy3DOperand, 40)                                                                       \
     X(CUDA_MEMCPY3D_BATCH_OP, 112)                                                                 \
@@ -199,6 +253,11 @@
     X(CUmemPoolProps, location, 8)                                                                 \
     X(CUmemPoolProps, maxSize, 24)                                                                 \
     X(CUmemPoolProps, usage, 32)                                                                   \
+    X(CUDA_ARRAY_DESCRIPTOR, Format, 16)                                                           \
+    X(CUDA_ARRAY_DESCRIPTOR, NumChannels, 20)                                                      \
+    X(CUDA_ARRAY3D_DESCRIPTOR, Format, 24)                                                         \
+    X(CUDA_ARRAY3D_DESCRIPTOR, NumChannels, 28)                                                    \
+    X(CUDA_ARRAY3D_DESCRIPTOR, Flags, 32)                                                          \
     X(CUDA_MEMCPY2D, srcMemoryType, 16)                                                            \
     X(CUDA_MEMCPY2D, srcDevice, 32)                                                                \
     X(CUDA_MEMCPY2D, dstXInBytes, 56)                                                              \
@@ -259,7 +318,9 @@ typedef enum CUmemRangeHandleType_enum {
     ABI_MEM_RANGE_HANDLE_TYPES(ABI_ENUM_MEMBER)
 } CUmemRangeHandleType;
 typedef enum CUmemPool_attribute_enum { ABI_POOL_ATTRIBUTES(ABI_ENUM_MEMBER) } CUmemPool_attribute;
+typedef enum CUarray_format_enum { ABI_ARRAY_FORMATS(ABI_ENUM_MEMBER) } CUarray_format;
 enum { ABI_MEMHOST_FLAGS(ABI_ENUM_MEMBER) };
+enum { ABI_ARRAY_FLAGS(ABI_ENUM_MEMBER) };
 
 typedef unsigned long long CUdeviceptr;
 typedef uint64_t cuuint64_t;
@@ -269,6 +330,7 @@ typedef struct CUctx_st *CUcontext;
 typedef struct CUstream_st *CUstream;
 typedef struct CUevent_st *CUevent;
 typedef struct CUarray_st *CUarray;
+typedef struct CUmipmappedArray_st *CUmipmappedArray;
 typedef struct CUmemPoolHandle_st *CUmemoryPool;
 typedef unsigned long long CUmemGenericAllocationHandle;
 typedef struct CUgraph_st *CUgraph;
@@ -320,6 +382,22 @@ typedef struct CUmemPoolProps_st {
 typedef struct CUmemPoolPtrExportData_st {
     unsigned char reserved[64];
 } CUmemPoolPtrExportData;
+
+typedef struct CUDA_ARRAY_DESCRIPTOR_st {
+    size_t Width;
+    size_t Height;
+    CUarray_format Format;
+    unsigned int NumChannels;
+} CUDA_ARRAY_DESCRIPTOR;
+
+typedef struct CUDA_ARRAY3D_DESCRIPTOR_st {
+    size_t Width;
+    size_t Height;
+    size_t Depth;
+    CUarray_format Format;
+    unsigned int NumChannels;
+    unsigned int Flags;
+} CUDA_ARRAY3D_DESCRIPTOR;
 
 typedef struct CUoffset3D_st {
     size_t x;

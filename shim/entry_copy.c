@@ -4,6 +4,7 @@
  * that the host was given. What the driver cannot see is where a block ends inside its arena, so
  * that is checked here, without a lock; with nothing redirected it costs a comparison an address.
  */
+#include "shim/array.h"
 #include "shim/core.h"
 #include "shim/hooks.h"
 #include "shim/uploads.h"
@@ -292,29 +293,15 @@ CHECKED2(cuMemcpyBatchAsync, _ptsz, (BATCH_PARAMS, size_t *failIdx, CUstream hSt
 CHECKED2(cuMemcpyBatchAsync_v2, _ptsz, (BATCH_PARAMS, CUstream hStream), (BATCH_ARGS, hStream),
          sound_batch(dsts, srcs, sizes, count, NULL), note_batch(dsts, srcs, sizes, count))
 
-/* Bytes of an array's element (cuArray3DGetDescriptor: Format is the component's, see
- * CUarray_format); 1 if its format is none of the plain ones. */
+/* Bytes of an array's element; 1 where they are no whole number or not known. */
 static size_t element_bytes(CUarray array)
 {
-    struct {
-        size_t width, height, depth;
-        unsigned int format, channels, flags;
-    } d = {0};
+    CUDA_ARRAY3D_DESCRIPTOR d;
 
     if (driver.cuArray3DGetDescriptor_v2(&d, array) != CUDA_SUCCESS)
         return 1;
-    switch (d.format) {
-    case 0x02: /* UNSIGNED_INT16, SIGNED_INT16, HALF */
-    case 0x09:
-    case 0x10:
-        return (size_t)2 * d.channels;
-    case 0x03: /* UNSIGNED_INT32, SIGNED_INT32, FLOAT */
-    case 0x0a:
-    case 0x20:
-        return (size_t)4 * d.channels;
-    default:
-        return d.channels ? d.channels : 1;
-    }
+    unsigned int bits = array_element_bits(d.Format, d.NumChannels);
+    return bits && bits % 8 == 0 ? bits / 8 : 1;
 }
 
 /* `other` is the other operand: an array's elements are the unit of both, else that is a byte. */

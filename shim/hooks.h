@@ -26,7 +26,8 @@
          (value, attribute, dev))                                                                  \
     CALL(cuDeviceGetUuid, (CUuuid * uuid, CUdevice dev), (uuid, dev))                              \
     CALL(cuDeviceGetUuid_v2, (CUuuid * uuid, CUdevice dev), (uuid, dev))                           \
-    CALL(cuArray3DGetDescriptor_v2, (void *descriptor, CUarray array), (descriptor, array))        \
+    CALL(cuArray3DGetDescriptor_v2, (CUDA_ARRAY3D_DESCRIPTOR * descriptor, CUarray array),         \
+         (descriptor, array))                                                                      \
     CALL(cuCtxGetCurrent, (CUcontext * ctx), (ctx))                                                \
     CALL(cuCtxGetDevice, (CUdevice * dev), (dev))                                                  \
     CALL(cuCtxPushCurrent_v2, (CUcontext ctx), (ctx))                                              \

@@ -8,17 +8,21 @@ static bool is_hybrid(void)
     return shim_config()->report == CFG_REPORT_HYBRID;
 }
 
-/* Free VRAM as the host may see it: with a vram_limit, what the limit leaves beside our own bytes.
- */
-static uint64_t free_vram(struct device *d, uint64_t free_bytes, uint64_t total)
+/* Free VRAM as the host may see it: with a vram_limit, what the limit leaves beside our own bytes,
+ * and in *beyond what these exceed it by: arrays are not held to it. */
+static uint64_t free_vram(struct device *d, uint64_t free_bytes, uint64_t total, uint64_t *beyond)
 {
     uint64_t capped = device_capped_total(d, total), ours;
 
+    *beyond = 0;
     if (capped == total)
         return free_bytes;
     ours = ledger_sum(&d->vram);
-    uint64_t left = capped > ours ? capped - ours : 0;
-    return left < free_bytes ? left : free_bytes;
+    if (ours >= capped) {
+        *beyond = ours - capped;
+        return 0;
+    }
+    return capped - ours < free_bytes ? capped - ours : free_bytes;
 }
 
 /* Host memory still to be had, within the share that the reported total holds. */
@@ -37,5 +41,8 @@ uint64_t report_total(struct device *device, uint64_t total)
 
 uint64_t report_free(struct device *device, uint64_t free_bytes, uint64_t total)
 {
-    return free_vram(device, free_bytes, total) + (is_hybrid() ? free_host() : 0);
+    uint64_t beyond, left = free_vram(device, free_bytes, total, &beyond);
+    uint64_t host = is_hybrid() ? free_host() : 0;
+
+    return left + (host > beyond ? host - beyond : 0);
 }

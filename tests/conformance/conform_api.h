@@ -51,6 +51,8 @@
     X(PointerSetAttribute, cuPointerSetAttribute) X(IpcGetMemHandle, cuIpcGetMemHandle)            \
     X(IpcOpenMemHandle, cuIpcOpenMemHandle_v2) X(IpcCloseMemHandle, cuIpcCloseMemHandle)           \
     X(ArrayCreate, cuArrayCreate_v2) X(Array3DCreate, cuArray3DCreate_v2)                          \
+    X(MipmappedArrayCreate, cuMipmappedArrayCreate)                                                 \
+    X(MipmappedArrayDestroy, cuMipmappedArrayDestroy)                                              \
     X(ArrayDestroy, cuArrayDestroy) X(ArrayGetDescriptor, cuArrayGetDescriptor_v2)                 \
     X(Array3DGetDescriptor, cuArray3DGetDescriptor_v2)                                             \
     X(MemAdvise, cuMemAdvise) X(MemPrefetchAsync, cuMemPrefetchAsync)

@@ -255,6 +255,22 @@ CASE(forged, "cuArrayDestroy: what is no array is CUDA_ERROR_INVALID_HANDLE")
     IS(cu.ArrayDestroy((CUarray)(uintptr_t)0x1230), CUDA_ERROR_INVALID_HANDLE);
 }
 
+CASE(mipmapped, "cuMipmappedArrayCreate: memory is taken, cuMipmappedArrayDestroy gives it back")
+{
+    CUDA_ARRAY3D_DESCRIPTOR shape = {2048, 2048, 0, CU_AD_FORMAT_FLOAT, 1, 0};
+    CUmipmappedArray made = NULL;
+    size_t before, now, total;
+
+    MUST(cu.MemGetInfo(&before, &total));
+    MUST(cu.MipmappedArrayCreate(&made, &shape, 4));
+    MUST(cu.MemGetInfo(&now, &total));
+    CHECK(before >= now + 2048 * 2048 * 4 / 64 * 85);
+    MUST(cu.MipmappedArrayDestroy(made));
+    MUST(cu.MemGetInfo(&now, &total));
+    CHECK(now == before);
+    IS(cu.MipmappedArrayCreate(NULL, &shape, 4), CUDA_ERROR_INVALID_VALUE);
+}
+
 /* --- batches ------------------------------------------------------------------------------------
  */
 

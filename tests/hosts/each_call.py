@@ -121,6 +121,10 @@ class Scene:
             "unsigned int flags": 1, "unsigned int Flags": 0, "void **pp": self.out, "CUstreamCaptureMode mode": 2,
             "CUgraph *phGraph": self.out, "const CUgraphNode *dependencies": 0,
             "const CUgraphEdgeData *dependencyData": 0, "size_t numDependencies": 0,
+            "CUarray *pHandle": self.out, "CUmipmappedArray *pHandle": self.out,
+            "const CUDA_ARRAY_DESCRIPTOR *pAllocateArray": PLANE,
+            "const CUDA_ARRAY3D_DESCRIPTOR *pAllocateArray": CUBE,
+            "const CUDA_ARRAY3D_DESCRIPTOR *pMipmappedArrayDesc": CUBE, "unsigned int numMipmapLevels": 3,
             "const char *symbol": ctypes.create_string_buffer(b"cuMemAlloc"), "int cudaVersion": 12000,
             "cuuint64_t flags": 0, "CUdriverProcAddressQueryResult *symbolStatus": words(0),
         }  # fmt: skip
@@ -144,14 +148,18 @@ class Scene:
             self.values["void **data"] = words(ctypes.addressof(self.out), ctypes.addressof(self.buffer))
 
     def prepare_arrays(self):
-        if "CUarray" in ROWS_BY_SYMBOL[self.symbol]:
+        if self.symbol == "cuMipmappedArrayDestroy":
+            array = self.own("cuMipmappedArrayCreate", CUBE, 3, end="cuMipmappedArrayDestroy")
+            self.values["CUmipmappedArray hMipmappedArray"] = array
+        if "CUarray" in ROWS_BY_SYMBOL[self.symbol] and "Create" not in self.symbol:
             size = min(SIZE, 64 << 10)
             shape = words(size, 0, 1 << 32 | 1)  # one dimension, one channel of bytes
             array = self.own("cuArrayCreate_v2", shape, end="cuArrayDestroy")
             must("cuMemcpyDtoA_v2", array, 0, self.src.address, size)
             must("cuCtxSynchronize")
             self.values["size_t ByteCount"] = size
-            self.values["CUarray dstArray"] = self.values["CUarray srcArray"] = array
+            for role in ("dstArray", "srcArray", "hArray"):
+                self.values[f"CUarray {role}"] = array
 
     def prepare_ends(self):
         """A context or a capture to end; a graph to capture into."""
@@ -230,6 +238,10 @@ class Scene:
             must("cuMemPoolDestroy", self.out[0])
         if done and symbol == "cuMemPoolDestroy":
             self.undo.pop()
+        if done and "ArrayCreate" in symbol or done and symbol == "cuArray3DCreate_v2":
+            must("cuMipmappedArrayDestroy" if "Mipmapped" in symbol else "cuArrayDestroy", self.out[0])
+        if done and symbol.endswith("ArrayDestroy"):
+            self.undo.pop()
         if symbol.startswith("cuStreamDestroy") and done:
             self.undo.remove(("cuStreamDestroy_v2", self.stream))
         for name, thing in self.undo:
@@ -272,6 +284,9 @@ class Scene:
             must("cuMemRelease", handle)
 
 
+# 4 KiB of one channel of floats, and as much in a box: a full card has room for little more.
+PLANE = words(32, 32, 1 << 32 | 0x20)
+CUBE = words(16, 16, 4, 1 << 32 | 0x20, 0)
 # Of the device, pinned, not to be exported, of any size.
 POOL = words(1, 1, 0, 0, *[0] * 7)
 

@@ -149,6 +149,32 @@ def test_report_device_of_every_allocator(run, kind, limit):
     assert int(said["falls"]) == 256 * MIB
 
 
+@pytest.mark.parametrize("kind,falls", [("array", 256), ("box", 256), ("mipmap", 336)], ids=str)
+@pytest.mark.parametrize(
+    "env,total",
+    [
+        ({}, 4 * GIB),
+        (ALL_TO_HOST, 4 * GIB),
+        ({"HYBRIDMEM_VRAM_LIMIT": "512MiB"}, GIB // 2 + 3 * GIB),
+        ({"HYBRIDMEM_VRAM_LIMIT": "128MiB"}, 128 * MIB + 3 * GIB),
+        ({"HYBRIDMEM_REPORT": "device"}, GIB),
+        ({"HYBRIDMEM_REPORT": "device", "HYBRIDMEM_VRAM_LIMIT": "512MiB"}, GIB // 2),
+    ],
+    ids=["room", "host", "limit", "beyond-the-limit", "device", "device-limit"],
+)
+def test_report_of_arrays(run, kind, falls, env, total):
+    """They lie in VRAM wherever the budget ends, and free + used <= total (the host checks it); what
+    is counted goes with the array, from any context, and with its context."""
+    done = run("host_direct_report", kind, shim=True, env={**STEADY, "SIMCUDA_VRAM": "1GiB", **env})
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = dict(re.findall(r"(\w+) (\d+)", done.stdout))
+    assert int(said["total"]) == int(said["free"]) == total
+    assert int(said["falls"]) == falls * MIB
+    # what the budget is compared with
+    assert (done.device["device_bytes_peak"], done.device["device_bytes"]) == (falls * MIB, 0)
+    assert done.device["redirected_bytes"] == 0
+
+
 def test_log_levels(run, tmp_path):
     bad = {"HYBRIDMEM_MIN_REDIRECT": "lots", "HYBRIDMEM_CONSERVATIVE_FACTOR": "0.4"}
     said = {}

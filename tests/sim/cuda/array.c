@@ -43,7 +43,28 @@ void array_release_locked(struct array *array)
     free(array);
 }
 
-static CUresult create_locked(struct ctx *ctx, CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *shape)
+/* "clamped to the range [1, 1 + floor(log2(max(width, height, depth)))]" (cuMipmappedArrayCreate);
+ * a layer is no depth. */
+static size_t level_bytes(const CUDA_ARRAY3D_DESCRIPTOR *shape, size_t element, unsigned levels)
+{
+    bool layered = shape->Flags & (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP);
+    size_t width = shape->Width, height = shape->Height, depth = shape->Depth, bytes = 0;
+
+    for (unsigned level = 0; level == 0 || level < levels; level++) {
+        bytes += element * (width ? width : 1) * (height ? height : 1) * (depth ? depth : 1);
+        width /= 2;
+        height /= 2;
+        if (!layered)
+            depth /= 2;
+        if (!width && !height && (layered || !depth))
+            break;
+    }
+    return bytes;
+}
+
+/* `levels` 0: an array, not a mipmapped one. */
+static CUresult create_locked(struct ctx *ctx, void **out, const CUDA_ARRAY3D_DESCRIPTOR *shape,
+                              unsigned levels)
 {
     size_t element = format_bytes(shape->Format) * shape->NumChannels;
     struct array *array;
@@ -55,14 +76,14 @@ static CUresult create_locked(struct ctx *ctx, CUarray *out, const CUDA_ARRAY3D_
     array->row = shape->Width * element;
     array->rows = shape->Height ? shape->Height : 1;
     array->layers = shape->Depth ? shape->Depth : 1;
-    array->bytes = array->row * array->rows * array->layers;
+    array->bytes = level_bytes(shape, element, levels);
     array->charged = (array->bytes + SIM_ALIGNMENT - 1) / SIM_ALIGNMENT * SIM_ALIGNMENT;
     if (device_take_locked(ctx->device, array->charged) != CUDA_SUCCESS) {
         free(array);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     array->data = calloc(1, array->bytes);
-    array->handle = handle_new_locked(HANDLE_ARRAY, array);
+    array->handle = handle_new_locked(levels ? HANDLE_MIPMAP : HANDLE_ARRAY, array);
     array->next = ctx->arrays;
     array->link = &ctx->arrays;
     if (array->next)
@@ -72,7 +93,7 @@ static CUresult create_locked(struct ctx *ctx, CUarray *out, const CUDA_ARRAY3D_
     return CUDA_SUCCESS;
 }
 
-CUresult sim_array_3d_create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *shape)
+static CUresult create(void **out, const CUDA_ARRAY3D_DESCRIPTOR *shape, unsigned levels)
 {
     CUresult result;
 
@@ -82,9 +103,21 @@ CUresult sim_array_3d_create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *shape)
         shape->Depth > 16384)
         return CUDA_ERROR_INVALID_VALUE;
     sim_enter();
-    result = create_locked(ctx_current(), out, shape);
+    result = create_locked(ctx_current(), out, shape, levels);
     sim_leave();
     return result;
+}
+
+CUresult sim_array_3d_create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *shape)
+{
+    return create((void **)out, shape, 0);
+}
+
+/* Its levels are not to be had (cuMipmappedArrayGetLevel): only that it takes memory. */
+CUresult sim_mipmap_create(CUmipmappedArray *out, const CUDA_ARRAY3D_DESCRIPTOR *shape,
+                           unsigned levels)
+{
+    return create((void **)out, shape, levels ? levels : 1);
 }
 
 CUresult sim_array_create(CUarray *out, const CUDA_ARRAY_DESCRIPTOR *shape)
@@ -100,19 +133,29 @@ CUresult sim_array_create(CUarray *out, const CUDA_ARRAY_DESCRIPTOR *shape)
     return sim_array_3d_create(out, &full);
 }
 
-CUresult sim_array_destroy(CUarray handle)
+static CUresult destroy(const void *handle, enum handle_kind kind)
 {
-    struct array *array = array_get(handle);
+    struct array *array = handle_object(handle, kind);
 
     if (!array)
         return CUDA_ERROR_INVALID_HANDLE;
     ctx_wait(array->ctx);
     sim_enter();
-    array = array_get(handle);
+    array = handle_object(handle, kind);
     if (array)
         array_release_locked(array);
     sim_leave();
     return array ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+CUresult sim_array_destroy(CUarray handle)
+{
+    return destroy(handle, HANDLE_ARRAY);
+}
+
+CUresult sim_mipmap_destroy(CUmipmappedArray handle)
+{
+    return destroy(handle, HANDLE_MIPMAP);
 }
 
 CUresult sim_array_3d_get_descriptor(CUDA_ARRAY3D_DESCRIPTOR *out, CUarray handle)

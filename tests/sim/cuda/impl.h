@@ -9,6 +9,9 @@
 CUresult sim_array_3d_create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *shape);
 CUresult sim_array_create(CUarray *out, const CUDA_ARRAY_DESCRIPTOR *shape);
 CUresult sim_array_destroy(CUarray handle);
+CUresult sim_mipmap_create(CUmipmappedArray *out, const CUDA_ARRAY3D_DESCRIPTOR *shape,
+                           unsigned levels);
+CUresult sim_mipmap_destroy(CUmipmappedArray handle);
 CUresult sim_array_3d_get_descriptor(CUDA_ARRAY3D_DESCRIPTOR *out, CUarray handle);
 CUresult sim_array_get_descriptor(CUDA_ARRAY_DESCRIPTOR *out, CUarray handle);
 

@@ -183,9 +183,7 @@
 #define CU_IPC_HANDLE_SIZE            64
 #define CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS 0x1
 
-#define CUDA_ARRAY3D_LAYERED        0x01
 #define CUDA_ARRAY3D_SURFACE_LDST   0x02
-#define CUDA_ARRAY3D_CUBEMAP        0x04
 #define CUDA_ARRAY3D_TEXTURE_GATHER 0x08
 
 #define CU_LAUNCH_PARAM_END            ((void *)0x00)
@@ -226,12 +224,6 @@ typedef enum CUjit_option_enum {
     CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES = 4, CU_JIT_ERROR_LOG_BUFFER = 5,
     CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6, CU_JIT_OPTIMIZATION_LEVEL = 7, CU_JIT_TARGET = 9
 } CUjit_option;
-typedef enum CUarray_format_enum {
-    CU_AD_FORMAT_UNSIGNED_INT8 = 0x01, CU_AD_FORMAT_UNSIGNED_INT16 = 0x02,
-    CU_AD_FORMAT_UNSIGNED_INT32 = 0x03, CU_AD_FORMAT_SIGNED_INT8 = 0x08,
-    CU_AD_FORMAT_SIGNED_INT16 = 0x09, CU_AD_FORMAT_SIGNED_INT32 = 0x0a,
-    CU_AD_FORMAT_HALF = 0x10, CU_AD_FORMAT_FLOAT = 0x20
-} CUarray_format;
 typedef enum CUdevice_P2PAttribute_enum {
     CU_DEVICE_P2P_ATTRIBUTE_PERFORMANCE_RANK = 1, CU_DEVICE_P2P_ATTRIBUTE_ACCESS_SUPPORTED = 2,
     CU_DEVICE_P2P_ATTRIBUTE_NATIVE_ATOMIC_SUPPORTED = 3,
@@ -278,22 +270,6 @@ typedef struct CUdevprop_st {
     int clockRate;
     int textureAlign;
 } CUdevprop;
-
-typedef struct CUDA_ARRAY_DESCRIPTOR_st {
-    size_t Width;
-    size_t Height;
-    CUarray_format Format;
-    unsigned int NumChannels;
-} CUDA_ARRAY_DESCRIPTOR;
-
-typedef struct CUDA_ARRAY3D_DESCRIPTOR_st {
-    size_t Width;
-    size_t Height;
-    size_t Depth;
-    CUarray_format Format;
-    unsigned int NumChannels;
-    unsigned int Flags;
-} CUDA_ARRAY3D_DESCRIPTOR;
 
 typedef struct CUDA_MEMCPY3D_PEER_st {
     size_t srcXInBytes;

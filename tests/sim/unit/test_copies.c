@@ -171,6 +171,32 @@ START_TEST(sets)
 }
 END_TEST
 
+static size_t taken_by_mipmap(size_t height, size_t depth, unsigned flags, unsigned levels)
+{
+    CUDA_ARRAY3D_DESCRIPTOR shape = {1024, height, depth, CU_AD_FORMAT_FLOAT, 1, flags};
+    size_t before = free_bytes(), taken;
+    CUmipmappedArray array;
+
+    OK(cuMipmappedArrayCreate(&array, &shape, levels));
+    taken = before - free_bytes();
+    IS(cuArrayDestroy((CUarray)array), CUDA_ERROR_INVALID_HANDLE);
+    OK(cuMipmappedArrayDestroy(array));
+    IS(cuMipmappedArrayDestroy(array), CUDA_ERROR_INVALID_HANDLE);
+    ck_assert_uint_eq(free_bytes(), before);
+    return taken;
+}
+
+START_TEST(mipmaps)
+{
+    start();
+    ck_assert_uint_eq(taken_by_mipmap(512, 0, 0, 0), 2 << 20); /* at least one level */
+    ck_assert_uint_eq(taken_by_mipmap(512, 0, 0, 3), (2 << 20) + (1 << 19) + (1 << 17));
+    ck_assert_uint_eq(taken_by_mipmap(512, 8, 0, 2), (16 << 20) + (2 << 20));
+    ck_assert_uint_eq(taken_by_mipmap(512, 8, CUDA_ARRAY3D_LAYERED, 2), (16 << 20) + (4 << 20));
+    ck_assert_uint_eq(taken_by_mipmap(0, 0, 0, 99), 2047 * 4 / 512 * 512 + 512); /* at most 11 */
+}
+END_TEST
+
 START_TEST(arrays)
 {
     CUDA_ARRAY_DESCRIPTOR shape = {
@@ -256,6 +282,7 @@ static TCase *cases(void)
     tcase_add_test(tcase, planes);
     tcase_add_test(tcase, sets);
     tcase_add_test(tcase, arrays);
+    tcase_add_test(tcase, mipmaps);
     tcase_add_test(tcase, between_devices);
     return tcase;
 }
