@@ -58,6 +58,7 @@ SCRIPTS = [
     pytest.param("bindings_driver.py", "11.4", {}, id="cuda-bindings-11.4"),
     pytest.param("bindings_driver.py", "12.2", {}, id="cuda-bindings-12.2"),
     pytest.param("bindings_driver.py", "13.0", {}, id="cuda-bindings-13.0"),
+    pytest.param("core_buffers.py", "11.4", {}, id="cuda-core-11.4"),
     pytest.param("core_buffers.py", "12.2", {}, id="cuda-core-12.2"),
     pytest.param("core_buffers.py", "13.0", {}, id="cuda-core-13.0"),
 ]
@@ -82,9 +83,11 @@ class Script:
         return [line for line in lines if line not in export], export, result
 
     def physical(self, transcript):
-        """Bytes of its physical memory that no host memory can stand in for: cuMemCreate has none before 12.2."""
-        granules = [line for line in transcript if line.startswith("granularity: ")]
-        return sum(int(line.split()[1]) for line in granules) if self.version == "11.4" else 0
+        """Bytes of its memory that no host memory can stand in for: a pool with a bound, and before 12.2
+        all that cuMemCreate makes."""
+        kinds = ["bounded"] + ["physical", "exportable", "granularity"] * (self.version == "11.4")
+        lines = [line.split(": ", 1) for line in transcript if ": " in line]
+        return sum(int(size) for kind, size in lines if kind in kinds)
 
 
 @pytest.fixture
