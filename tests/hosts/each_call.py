@@ -1,5 +1,6 @@
-"""Calls each function of shim/hooks.def, and again with the first, the second, ... driver call inside
-it failing, until all have failed once. A host of the driver API by way of ctypes.
+"""Calls each function of the driver and of NVML in shim/hooks.def, and again with the first, the
+second, ... driver call inside it failing, until all have failed once; those of NVML also with each NVML
+call failing. A host of both by way of ctypes.
 
     each_call.py SIZE [full]     of the blocks that the calls are about, in bytes; full: the card
                                  has no room for them, and may say so
@@ -10,14 +11,16 @@ what is not so, and how many calls it made.
 """
 
 import ctypes
+import os
 import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = re.findall(
-    r"^HOOK\((\w+), (\w+), \w+, \d+, (\w+),\n\s+\((.*?)\),\n", (ROOT / "shim/hooks.def").read_text(), re.M
-)
+    r"^(?:NVML_)?HOOK\((\w+), (\w+), \w+, \d+(?:, \w+)?,\n\s+\((.*?)\),\n",
+    (ROOT / "shim/hooks.def").read_text(), re.M,
+)  # fmt: skip
 CODES = (2, 999)  # out of memory is what hybridmem is about; unknown is any other failure
 SIZE = int(sys.argv[1])
 OUT_OF_MEMORY = 2
@@ -27,12 +30,16 @@ ROW = 1024  # bytes of a row in copies of planes and boxes
 UNSURE = {"cuCtxDetach"}
 FREED = {"cuMemFree_v2", "cuMemFreeAsync", "cuMemFreeAsync_ptsz"}
 
-cu = ctypes.CDLL("libcuda.so.1")
+cu, nvml = ctypes.CDLL("libcuda.so.1"), ctypes.CDLL("libnvidia-ml.so.1")
 u64 = ctypes.c_uint64
+cu.simcuda_used_bytes.restype = u64
+NUMBER, UNIT = re.fullmatch(r"(\d+)([KM])iB", os.environ["SIMCUDA_VRAM"]).groups()
+VRAM = int(NUMBER) << {"K": 10, "M": 20}[UNIT]
 
 
 def call(name, *arguments):
-    return getattr(cu, name)(*[a if isinstance(a, ctypes.Array) else u64(int(a)) for a in arguments])
+    library = nvml if name.startswith("nvml") else cu
+    return getattr(library, name)(*[a if isinstance(a, ctypes.Array) else u64(int(a)) for a in arguments])
 
 
 def must(name, *arguments):
@@ -127,6 +134,8 @@ class Scene:
             "const CUDA_ARRAY3D_DESCRIPTOR *pMipmappedArrayDesc": CUBE, "unsigned int numMipmapLevels": 3,
             "const char *symbol": ctypes.create_string_buffer(b"cuMemAlloc"), "int cudaVersion": 12000,
             "cuuint64_t flags": 0, "CUdriverProcAddressQueryResult *symbolStatus": words(0),
+            "nvmlDevice_t device": stage.card, "nvmlMemory_t *memory": words(0, 0, 0),
+            "nvmlMemory_v2_t *memory": words(2 << 24 | 40, 0, 0, 0, 0),
         }  # fmt: skip
         for prepare in (self.prepare_host, self.prepare_arrays, self.prepare_ends, self.prepare_pool,
                         self.prepare_vmm):
@@ -212,9 +221,21 @@ class Scene:
 
     def outcome(self):
         must("cuCtxSynchronize")
+        if self.symbol.startswith("nvml"):
+            return self.told()
         return b"".join(
             b.content() for b in (self.dst, self.src) if not (b is self.dst and self.symbol in FREED)
         ) + self.buffer.raw
+
+    def told(self):
+        """What NVML says of the card, which adds up; and, for `every`, what it would say by itself."""
+        used = cu.simcuda_used_bytes(0)
+        self.stage.truth = (VRAM, 0, VRAM - used, used)
+        second = self.symbol.endswith("_v2")
+        memory = self.values["nvmlMemory_v2_t *memory" if second else "nvmlMemory_t *memory"]
+        total, reserved, free, used = memory[1:] if second else (memory[0], 0, *memory[1:])
+        assert total == reserved + free + used, f"{reserved} + {free} + {used} of {total} bytes"
+        return (total, reserved, free, used)
 
     def close(self, result):
         """Undoes what the call did, or was prepared for; a call that failed has done nothing."""
@@ -304,7 +325,11 @@ class Stage:
         memory = ctypes.create_string_buffer(self.PAGES + 4096)
         self.memory = memory
         self.pages = (ctypes.addressof(memory) + 4095) & ~4095
-        self.groups = {symbol: group for group, symbol, _, _ in ROWS}
+        self.groups = {symbol: group for group, symbol, _ in ROWS}
+        must("nvmlInit_v2")
+        card = words(0)
+        must("nvmlDeviceGetHandleByIndex_v2", 0, card)
+        self.card = card[0]
         self.calls, self.wrong = 0, []
 
     def free(self):
@@ -313,23 +338,25 @@ class Stage:
         must("cuMemGetInfo_v2", free, total)
         return free[0]
 
-    def run(self, symbol, parameters, nth, code):
-        """Returns the result, what was done, and how many driver calls it took."""
+    def run(self, symbol, parameters, nth, code, within="driver"):
+        """Returns the result, what was done, and how many calls of the driver, or of NVML, it took."""
+        plant = PLANTS[within]
         before = self.free()
         scene = Scene(symbol, self.groups[symbol], self)
         unknown = [p for p in parameters if p not in scene.values]
         assert not unknown, f"{symbol}: this program has no value for {unknown}"
         arguments = [scene.values[p] for p in parameters]
-        cu.simcuda_fail_nth(u64(nth), code)
+        plant(u64(nth), code)
         result = call(symbol, *arguments)
-        made_calls = cu.simcuda_fail_nth(u64(0), 0)
+        made_calls = plant(u64(0), 0)
         self.calls += 1
-        here = f"{symbol}, driver call {nth} answers {code}: "
+        here = f"{symbol}, {within} call {nth} answers {code}: "
         try:
             if symbol.startswith(("cuCtxD", "cuDevicePrimaryCtx")):
                 must("cuCtxSetCurrent", self.context)
             capturing = symbol.startswith("cuStream")
-            outcome = b"" if capturing else scene.outcome()
+            silent = capturing or (result and symbol.startswith("nvml"))
+            outcome = b"" if silent else scene.outcome()
             scene.close(result)
             for i, block in enumerate(self.others):
                 assert block.content() == block.bytes, f"block {i} has changed"
@@ -341,6 +368,8 @@ class Stage:
         return result, outcome, made_calls
 
     def every(self, symbol, parameters):
+        if symbol.startswith("nvml"):
+            return self.every_of_nvml(symbol, parameters)
         usual, done, calls = self.run(symbol, parameters, 0, 0)
         for code in CODES:
             for nth in range(1, calls + 20):
@@ -354,13 +383,29 @@ class Stage:
                     break
         return usual, calls
 
+    def every_of_nvml(self, symbol, parameters):
+        """NVML's own answer or error; no other failure is the host's, which is then told the truth."""
+        usual, done, of_driver = self.run(symbol, parameters, 0, 0)
+        _, _, of_nvml = self.run(symbol, parameters, 0, 0, "NVML")
+        for within, calls in (("driver", of_driver), ("NVML", of_nvml)):
+            for code in CODES:
+                for nth in range(1, calls + 1):
+                    result, outcome, _ = self.run(symbol, parameters, nth, code, within)
+                    here = f"{symbol}, {within} call {nth} answers {code}: "
+                    if result != (code if within == "NVML" and nth == 1 else usual):
+                        self.wrong.append(f"{here}answered {result}")
+                    if result == 0 and outcome is not None and outcome not in (done, self.truth):
+                        self.wrong.append(f"{here}told {outcome}, not {done}")
+        return usual, of_driver + of_nvml
 
-ROWS_BY_SYMBOL = {symbol: parameters for _, symbol, _, parameters in ROWS}
+
+PLANTS = {"driver": cu.simcuda_fail_nth, "NVML": nvml.simnvml_fail_nth}
+ROWS_BY_SYMBOL = {symbol: parameters for _, symbol, parameters in ROWS}
 
 
 def main():
     stage = Stage()
-    for _, symbol, _, text in ROWS:
+    for _, symbol, text in ROWS:
         parameters = [re.sub(r"\* ", "*", p) for p in text.split(", ")]
         usual, calls = stage.every(symbol, parameters)
         print(f"{symbol} {usual} {calls}")

@@ -5,7 +5,7 @@ import re
 import pytest
 from conftest import ALL_TO_HOST, ROOT, STEADY
 
-SYMBOLS = re.findall(r"^HOOK\(\w+, (\w+),", (ROOT / "shim/hooks.def").read_text(), re.M)
+SYMBOLS = re.findall(r"^(?:NVML_)?HOOK\(\w+, (\w+),", (ROOT / "shim/hooks.def").read_text(), re.M)
 COMMON = {
     **STEADY,
     "HYBRIDMEM_HOST_LIMIT": "256MiB",
@@ -50,5 +50,7 @@ def test_each_driver_call_fails_once(run, column):
     # The library makes calls of its own, and these were met.
     assert calls["cuMemAllocAsync"] >= 4
     assert calls["cuMemAlloc_v2"] >= 2
+    # NVML's answer, its UUID of the card, and the driver's.
+    assert calls["nvmlDeviceGetMemoryInfo"] >= 3 and calls["nvmlDeviceGetMemoryInfo_v2"] >= 3
     moved = done.device["redirected_allocations"]
     assert moved < 200 if column == "device" else moved > 1000

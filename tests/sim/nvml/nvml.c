@@ -9,8 +9,29 @@
 static pthread_once_t settings_once = PTHREAD_ONCE_INIT;
 static atomic_int users;
 
+/* For a test in the same process, as simcuda_fail_nth of the driver: the n-th call that the thread
+ * makes from now on answers `result`; none does if n is 0. Calls that need no initialised NVML do
+ * not count. Returns how many it has made since it was here last. */
+static __thread struct {
+    unsigned long calls, nth;
+    nvmlReturn_t result;
+} armed;
+
+NVML_API unsigned long simnvml_fail_nth(unsigned long nth, nvmlReturn_t result);
+NVML_API unsigned long simnvml_fail_nth(unsigned long nth, nvmlReturn_t result)
+{
+    unsigned long calls = armed.calls;
+
+    armed.calls = 0;
+    armed.nth = nth;
+    armed.result = result;
+    return calls;
+}
+
 static nvmlReturn_t begin(void)
 {
+    if (++armed.calls == armed.nth)
+        return armed.result;
     return atomic_load(&users) > 0 ? NVML_SUCCESS : NVML_ERROR_UNINITIALIZED;
 }
 
