@@ -15,14 +15,15 @@ OPERATIONS = int(os.environ.get("STRESS_OPERATIONS", "2000" if SANITIZE else "60
 SEED = int(os.environ.get("STRESS_SEED", "1"))
 
 QUIET = {"HYBRIDMEM_LOG": "error"}
-# Some blocks stay and some go, and at times there is no room in either place.
+# Some blocks stay and some go, and at times there is no room in either place. More of it than one
+# granule of physical memory, which may be held from the first operation to the last.
 MIXED = {
     **STEADY,
     **QUIET,
     "SIMCUDA_VRAM": "12MiB",
     "HYBRIDMEM_VRAM_LIMIT": "1MiB",
     "HYBRIDMEM_MIN_REDIRECT": "4KiB",
-    "HYBRIDMEM_HOST_LIMIT": "2MiB",
+    "HYBRIDMEM_HOST_LIMIT": "5MiB",
     "HYBRIDMEM_STATS_TTL_MS": "0",
 }
 # Little enough that freed blocks are used again.
