@@ -72,7 +72,8 @@ static struct block *take(size_t size)
 /* Through the driver: the simulated runtime has no captures. */
 static void capture_nothing(void)
 {
-    void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL), *stream, *graph;
+    void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+    void *stream = NULL, *graph = NULL;
     REQUIRE(driver != NULL);
     int (*create)(void **, unsigned) = (int (*)(void **, unsigned))dlsym(driver, "cuStreamCreate");
     int (*begin)(void *, int) = (int (*)(void *, int))dlsym(driver, "cuStreamBeginCapture_v2");
