@@ -4,6 +4,7 @@
 #include "shim/claims.h"
 #include "shim/core.h"
 #include "shim/driver.h"
+#include "shim/gate.h"
 #include "shim/log.h"
 #include "shim/stats.h"
 #include "shim/vmm.h"
@@ -42,6 +43,7 @@ static void in_forked_child(void)
 {
     pthread_mutex_init(&lock, NULL);
     driver_after_fork();
+    gate_forget();
     core_forget_everything();
     vmm_forget();
     owner = getpid();
