@@ -5,6 +5,7 @@
  */
 #include "shim/context.h"
 #include "shim/core.h"
+#include "shim/gate.h"
 #include "shim/hooks.h"
 #include "shim/init.h"
 
@@ -101,6 +102,7 @@ PRIMARY(cuDevicePrimaryCtxReset_v2, reset)
 #define CAPTURE(symbol, params, args)                                                              \
     CUresult symbol params                                                                         \
     {                                                                                              \
+        gate_freeze(); /* the graph that comes of it: see entry_launch.c */                        \
         if (!shim_acts())                                                                          \
             return driver.symbol args;                                                             \
         struct context *context = context_of_stream(hStream);                                      \

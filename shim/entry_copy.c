@@ -6,6 +6,7 @@
  */
 #include "shim/array.h"
 #include "shim/core.h"
+#include "shim/gate.h"
 #include "shim/hooks.h"
 #include "shim/uploads.h"
 
@@ -17,7 +18,7 @@
         if (unlikely(!(condition)))                                                                \
             return CUDA_ERROR_INVALID_VALUE;                                                       \
         note;                                                                                      \
-        return driver.symbol args;                                                                 \
+        GATED(driver.symbol args);                                                                 \
     }
 /* The legacy and the per-thread flavour. */
 #define CHECKED2(symbol, suffix, params, args, condition, note)                                    \

@@ -136,7 +136,17 @@ class Scene:
             "cuuint64_t flags": 0, "CUdriverProcAddressQueryResult *symbolStatus": words(0),
             "nvmlDevice_t device": stage.card, "nvmlMemory_t *memory": words(0, 0, 0),
             "nvmlMemory_v2_t *memory": words(2 << 24 | 40, 0, 0, 0, 0),
+            "CUdeviceptr addr": dst, "cuuint32_t value": 1, "cuuint64_t value": 1,
+            "CUstreamBatchMemOpParams *paramArray": words(*[0] * 6), "unsigned int count": 1,
+            "CUfunction f": stage.fill, "void **extra": 0, "int grid_width": 1, "int grid_height": 1,
+            "CUDA_LAUNCH_PARAMS *launchParamsList": words(*[0] * 7), "unsigned int numDevices": 1,
+            **{f"unsigned int {what}Dim{axis}": 1 for what in ("grid", "block") for axis in "XYZ"},
+            "unsigned int sharedMemBytes": 0,
+            "const CUlaunchConfig *config": words(1 << 32 | 1, 1 << 32 | 1, 1 << 32 | 1, 0, self.stream, 0, 0),
         }  # fmt: skip
+        # fill(u32 *p, u32 value, u64 count) of the block
+        self.kernel = [words(dst), ints(0x44444444), words(SIZE // 4)]
+        self.values["void **kernelParams"] = words(*map(ctypes.addressof, self.kernel))
         for prepare in (self.prepare_host, self.prepare_arrays, self.prepare_ends, self.prepare_pool,
                         self.prepare_vmm):
             prepare()
@@ -182,6 +192,8 @@ class Scene:
             must("cuCtxSetCurrent", made("cuDevicePrimaryCtxRetain", 0))
             made("cuMemAlloc_v2", SIZE)
             must("cuCtxSetCurrent", self.stage.context)
+        if self.symbol == "cuGraphCreate":
+            self.values["unsigned int flags"] = 0
         if "ToGraph" in self.symbol:
             self.values["CUgraph hGraph"] = self.own("cuGraphCreate", 0, end="cuGraphDestroy")
         if self.symbol.startswith("cuStreamEndCapture"):
@@ -249,7 +261,7 @@ class Scene:
         begins, ends = symbol.startswith("cuStreamBegin"), symbol.startswith("cuStreamEnd")
         if begins and done or ends and not done:
             must("cuStreamEndCapture", self.stream, self.out)
-        if (begins and done or ends) and "ToGraph" not in symbol:
+        if ((begins and done or ends) and "ToGraph" not in symbol) or (symbol == "cuGraphCreate" and done):
             must("cuGraphDestroy", self.out[0])
         self.close_host(done)
         self.close_context(done)
@@ -311,6 +323,9 @@ CUBE = words(16, 16, 4, 1 << 32 | 0x20, 0)
 # Of the device, pinned, not to be exported, of any size.
 POOL = words(1, 1, 0, 0, *[0] * 7)
 
+# The simulator reads no more of it than the names.
+PTX = ctypes.create_string_buffer(b".version 6.4\n.target sm_50\n.visible .entry fill(.param .u64 p) { ret; }\n")
+
 
 class Stage:
     """What stays while all calls are made: a context with blocks in both places."""
@@ -321,6 +336,8 @@ class Stage:
         must("cuInit", 0)
         self.context = made("cuCtxCreate_v2", 0, 0)
         self.pool = made("cuDeviceGetDefaultMemPool", 0)
+        module = made("cuModuleLoadData", PTX)
+        self.fill = made("cuModuleGetFunction", module, ctypes.create_string_buffer(b"fill"))
         self.others = [Block(256 << 10, 0xA1), Block(256 << 10, 0xA2), Block(16 << 10, 0xA3)]
         memory = ctypes.create_string_buffer(self.PAGES + 4096)
         self.memory = memory

@@ -29,6 +29,8 @@ REFUSED = {
     "cuMemPoolExportPointer",
     "cuMemGetHandleForAddressRange",
 }
+# Not in the simulator.
+ABSENT = re.compile(r"cuLaunch(Grid(Async)?)?|cuLaunchCooperativeKernelMultiDevice|cuStream(W\w+Value|BatchMemOp).*")
 
 
 @pytest.mark.parametrize("column", COLUMNS)
@@ -42,7 +44,7 @@ def test_each_driver_call_fails_once(run, column):
     assert done.report == ""
     table = dict(re.findall(r"(?m)^(\w+) (\d+ \d+)$", done.stdout))
     assert list(table) == SYMBOLS
-    assert {s for s, cells in table.items() if cells[0] != "0"} <= REFUSED
+    assert {s for s, cells in table.items() if cells[0] != "0" and not ABSENT.fullmatch(s)} <= REFUSED
     calls = {s: int(cells.split()[1]) for s, cells in table.items()}
     if column == "bare":
         assert set(calls.values()) == {1}

@@ -323,6 +323,8 @@ typedef struct CUlaunchConfig_st {
     CUlaunchAttribute *attrs;
     unsigned int numAttrs;
 } CUlaunchConfig;
+typedef struct CUDA_LAUNCH_PARAMS_st CUDA_LAUNCH_PARAMS;
+typedef union CUstreamBatchMemOpParams_union CUstreamBatchMemOpParams;
 
 #include "tests/sim/include/cuda_memory.h"
 
@@ -429,6 +431,7 @@ extern "C" {
 #define cuMemsetD8Async SIM_PTSZ(cuMemsetD8Async)
 #define cuModuleGetGlobal cuModuleGetGlobal_v2
 #define cuStreamAddCallback SIM_PTSZ(cuStreamAddCallback)
+#define cuStreamBatchMemOp SIM_PTSZ(cuStreamBatchMemOp_v2)
 #define cuStreamBeginCapture SIM_PTSZ(cuStreamBeginCapture_v2)
 #define cuStreamBeginCaptureToGraph SIM_PTSZ(cuStreamBeginCaptureToGraph)
 #define cuStreamDestroy cuStreamDestroy_v2
@@ -444,6 +447,10 @@ extern "C" {
 #define cuStreamQuery SIM_PTSZ(cuStreamQuery)
 #define cuStreamSynchronize SIM_PTSZ(cuStreamSynchronize)
 #define cuStreamWaitEvent SIM_PTSZ(cuStreamWaitEvent)
+#define cuStreamWaitValue32 SIM_PTSZ(cuStreamWaitValue32_v2)
+#define cuStreamWaitValue64 SIM_PTSZ(cuStreamWaitValue64_v2)
+#define cuStreamWriteValue32 SIM_PTSZ(cuStreamWriteValue32_v2)
+#define cuStreamWriteValue64 SIM_PTSZ(cuStreamWriteValue64_v2)
 /* clang-format on */
 #endif /* __CUDA_API_VERSION_INTERNAL */
 #endif

@@ -1,0 +1,69 @@
+/* entry_launch.c: launches of kernels, and what fixes addresses for longer than a call takes.
+ *
+ * The driver does them all. A launch passes the gate: its kernel may use an address behind which
+ * memory is about to move. A graph may know, from its making on, what kind of memory an address
+ * was; it comes from cuGraphCreate or from a capture (entry_context.c). A stream may wait for a
+ * value that the host has yet to write, in an order that the driver does not see; whoever waited
+ * for the device meanwhile might wait for ever ("Improper use of this API may deadlock the
+ * application", cuStreamWaitValue32). After the first of either kind nothing moves any more.
+ */
+#include "shim/gate.h"
+#include "shim/hooks.h"
+
+#define LAUNCH(symbol, params, args)                                                               \
+    CUresult symbol params                                                                         \
+    {                                                                                              \
+        GATED(driver.symbol args);                                                                 \
+    }
+#define LAUNCH2(symbol, params, args)                                                              \
+    LAUNCH(symbol, params, args)                                                                   \
+    LAUNCH(symbol##_ptsz, params, args)
+
+#define SHAPE_PARAMS                                                                               \
+    unsigned int gridDimX, unsigned int gridDimY, unsigned int gridDimZ, unsigned int blockDimX,   \
+        unsigned int blockDimY, unsigned int blockDimZ, unsigned int sharedMemBytes,               \
+        CUstream hStream, void **kernelParams
+#define SHAPE_ARGS                                                                                 \
+    gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY, blockDimZ, sharedMemBytes, hStream,        \
+        kernelParams
+
+LAUNCH2(cuLaunchKernel, (CUfunction f, SHAPE_PARAMS, void **extra), (f, SHAPE_ARGS, extra))
+LAUNCH2(cuLaunchKernelEx,
+        (const CUlaunchConfig *config, CUfunction f, void **kernelParams, void **extra),
+        (config, f, kernelParams, extra))
+LAUNCH2(cuLaunchCooperativeKernel, (CUfunction f, SHAPE_PARAMS), (f, SHAPE_ARGS))
+LAUNCH(cuLaunchCooperativeKernelMultiDevice,
+       (CUDA_LAUNCH_PARAMS * launchParamsList, unsigned int numDevices, unsigned int flags),
+       (launchParamsList, numDevices, flags))
+LAUNCH(cuLaunch, (CUfunction f), (f))
+LAUNCH(cuLaunchGrid, (CUfunction f, int grid_width, int grid_height), (f, grid_width, grid_height))
+LAUNCH(cuLaunchGridAsync, (CUfunction f, int grid_width, int grid_height, CUstream hStream),
+       (f, grid_width, grid_height, hStream))
+
+/* --- nothing moves afterwards ---------------------------------------------------------------- */
+
+#define FREEZE(symbol, params, args)                                                               \
+    CUresult symbol params                                                                         \
+    {                                                                                              \
+        gate_freeze();                                                                             \
+        return driver.symbol args;                                                                 \
+    }
+#define FREEZE4(symbol, params, args)                                                              \
+    FREEZE(symbol, params, args)                                                                   \
+    FREEZE(symbol##_ptsz, params, args)                                                            \
+    FREEZE(symbol##_v2, params, args)                                                              \
+    FREEZE(symbol##_v2_ptsz, params, args)
+
+FREEZE(cuGraphCreate, (CUgraph * phGraph, unsigned int flags), (phGraph, flags))
+
+#define VALUE(symbol, type)                                                                        \
+    FREEZE4(symbol, (CUstream hStream, CUdeviceptr addr, type value, unsigned int flags),          \
+            (hStream, addr, value, flags))
+VALUE(cuStreamWaitValue32, cuuint32_t)
+VALUE(cuStreamWaitValue64, cuuint64_t)
+VALUE(cuStreamWriteValue32, cuuint32_t)
+VALUE(cuStreamWriteValue64, cuuint64_t)
+FREEZE4(cuStreamBatchMemOp,
+        (CUstream hStream, unsigned int count, CUstreamBatchMemOpParams *paramArray,
+         unsigned int flags),
+        (hStream, count, paramArray, flags))
