@@ -192,16 +192,23 @@ static bool find_with(struct doctor *doctor, int i)
     return true;
 }
 
-bool doctor_overflows(const struct doctor *doctor, int gpu)
+/* What the probe allocates on a card: 1 MiB at each door. */
+static uint64_t allocated(const struct probe_gpu *g)
 {
-    const struct doctor_try *try = &doctor->try[DOCTOR_OVERFLOW];
-    const struct probe_gpu *g = &try->gpu[gpu];
     uint64_t blocks = 0;
 
     for (int door = 0; door < PROBE_DOORS; door++)
         blocks += g->door[door].exists;
+    return blocks << 20;
+}
+
+bool doctor_overflows(const struct doctor *doctor, int gpu)
+{
+    const struct doctor_try *try = &doctor->try[DOCTOR_OVERFLOW];
+    const struct probe_gpu *g = &try->gpu[gpu];
+
     return gpu < try->gpus && try->has_stats && g->context.code == 0 &&
-           bad_door(g) == PROBE_DOORS && try->device[gpu].host_peak >= blocks << 20;
+           bad_door(g) == PROBE_DOORS && try->device[gpu].host_peak >= allocated(g);
 }
 
 static void find_overflow(struct doctor *doctor, int i)
@@ -210,7 +217,7 @@ static void find_overflow(struct doctor *doctor, int i)
 
     if (i >= try->gpus || !try->has_stats || doctor_overflows(doctor, i))
         return; /* which is said elsewhere, or well */
-    if (try->device[i].insufficient)
+    if (try->device[i].insufficient && try->host_share < allocated(&try->gpu[i]))
         doctor_add(doctor, 1,
                    "a smaller system_ram_pad_gb, a larger host_limit if one is set, or a larger "
                    "memory limit of the container",

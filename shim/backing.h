@@ -109,8 +109,12 @@ void backing_host_forget(void);
 
 /* --- physical host memory (backing_vmm.c) ---------------------------------------------------- */
 
+/* Can this request lie in host memory, where the driver takes it as the device's? What it is asked
+ * is asked once for each device. */
+bool backing_vmm_suits(const struct device *device, const struct alloc_request *request);
+
 /* cuMemCreate with the same properties but another place: the NUMA node next to the device. False,
- * and nothing changed, if there is none to be had. */
+ * and nothing changed, if there is none to be had. For requests that suit. */
 bool backing_vmm_create(struct device *device, const struct alloc_request *request, uint64_t room,
                         CUmemGenericAllocationHandle *handle);
 

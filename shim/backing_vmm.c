@@ -100,27 +100,39 @@ static struct host_side look_at(const struct device *d)
     return seen;
 }
 
+static void warn_once(const struct device *d)
+{
+    static atomic_bool warned;
+
+    if (!atomic_exchange(&warned, true))
+        log_warn("cuda:%d: the driver has no host memory for cuMemCreate; VRAM is tried instead "
+                 "(PYTORCH_CUDA_ALLOC_CONF=expandable_segments:False makes PyTorch do without; "
+                 "HYBRIDMEM_HOST_LIMIT and HYBRIDMEM_SYSTEM_RAM_PAD_GB say how much there is)",
+                 d->ordinal);
+}
+
+bool backing_vmm_suits(const struct device *d, const struct alloc_request *request)
+{
+    struct host_side side = look_at(d);
+
+    if (side.state == WORKS) /* or the driver refuses it, wherever it is to lie */
+        return request->bytes % side.granularity == 0;
+    warn_once(d);
+    return false;
+}
+
 bool backing_vmm_create(struct device *d, const struct alloc_request *request, uint64_t room,
                         CUmemGenericAllocationHandle *handle)
 {
-    static atomic_bool warned;
-    struct host_side side = look_at(d);
-
-    if (side.state == WORKS && request->bytes % side.granularity)
-        return false; /* the driver refuses it, wherever it is to lie */
-    if (side.state == WORKS && backing_host_count(request->bytes, room)) {
-        CUmemAllocationProp prop = elsewhere(request->physical, side.node);
+    if (backing_host_count(request->bytes, room)) {
+        CUmemAllocationProp prop = elsewhere(request->physical, sides[d->ordinal].node);
         if (driver.cuMemCreate(handle, request->bytes, &prop, 0) == CUDA_SUCCESS) {
             claims_settle(request->bytes);
             return true;
         }
         backing_host_uncount(request->bytes);
     }
-    if (!atomic_exchange(&warned, true))
-        log_warn("cuda:%d: the driver has no host memory for cuMemCreate; VRAM is tried instead "
-                 "(PYTORCH_CUDA_ALLOC_CONF=expandable_segments:False makes PyTorch do without; "
-                 "HYBRIDMEM_HOST_LIMIT and HYBRIDMEM_SYSTEM_RAM_PAD_GB say how much there is)",
-                 d->ordinal);
+    warn_once(d);
     return false;
 }
 

@@ -101,14 +101,18 @@ static bool redirect(struct context *context, const struct alloc_request *reques
     return true;
 }
 
+/* Where there was room by these numbers, it could not be pinned, and take_host() has said so. */
 static void count_insufficient(struct device *d, uint64_t bytes, const struct pol_limits *limits)
 {
     char size[LOG_SIZE_MAX], used[LOG_SIZE_MAX], room[LOG_SIZE_MAX];
+    uint64_t live = core_host_bytes();
+    bool no_room = live > limits->sys_avail || bytes > limits->sys_avail - live;
 
-    if (atomic_fetch_add(&d->insufficient, 1) == 0)
+    atomic_fetch_add(&d->insufficient, 1);
+    if (no_room && !atomic_exchange(&d->told_of_no_room, true))
         log_warn("cuda:%d: %s should overflow, but %s of %s host memory is in use; VRAM is tried "
                  "(less HYBRIDMEM_SYSTEM_RAM_PAD_GB or more HYBRIDMEM_HOST_LIMIT allows more)",
-                 d->ordinal, log_size(bytes, size), log_size(core_host_bytes(), used),
+                 d->ordinal, log_size(bytes, size), log_size(live, used),
                  log_size(limits->sys_avail, room));
 }
 
@@ -145,12 +149,15 @@ static struct pol_verdict decide(struct device *d, const struct pol_request *req
     return v;
 }
 
-/* Is host memory as good as VRAM for it? If it is to be of a pool, that is looked up only here. */
+/* Is host memory as good as VRAM for it, and has the driver any that suits? If it is to be of a
+ * pool, that is looked up only here. */
 static bool may_move(struct alloc_request *request, const struct device *d,
                      enum alloc_stays at_most)
 {
     if (request->stays > at_most)
         return false;
+    if (request->physical)
+        return backing_vmm_suits(d, request);
     if (request->order && !request->pool_tag)
         request->pool_tag = mempool_tag(request->pool, d);
     return !request->order || request->pool_tag;
@@ -212,7 +219,7 @@ static CUresult serve(struct context *context, struct alloc_request *request,
                 return CUDA_SUCCESS;
             tried_host = true;
         }
-        exhausted = v.reason == POL_HOST_EXHAUSTED;
+        exhausted = tried_host || v.reason == POL_HOST_EXHAUSTED;
         if (exhausted)
             count_insufficient(d, request->bytes, &limits);
     }

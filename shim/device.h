@@ -37,8 +37,9 @@ struct device {
     _Atomic uint64_t host_bytes_peak;
     _Atomic uint64_t redirected_allocations;
     _Atomic uint64_t redirected_bytes;
-    _Atomic uint64_t insufficient; /* requests that should have overflowed and found no RAM */
+    _Atomic uint64_t insufficient; /* requests that should have overflowed and could not */
     _Atomic uint64_t refused;      /* requests that ended in an out-of-memory */
+    _Atomic bool told_of_no_room;  /* the first of the insufficient was warned of */
 };
 
 /* The device of an ordinal, set up at first use; NULL if there is no such device. Thread-safe. */

@@ -50,13 +50,12 @@ def test_a_budget_for_each(run):
 
 
 def test_one_ram_for_all_of_them(run):
-    """The host's room is the process's: one device cannot have it when the other has. It is less than
-    one of them needs alone: a device that only finds nothing left to pin counts as tried, not as
-    insufficient."""
+    """The host's room is the process's: one device cannot have it when the other has, be it in use
+    or only pinned for the other's next blocks."""
     devices = cards(run, 12, SIMCUDA_DEVICES="2", SIMCUDA_VRAM="112MiB",
-                    HYBRIDMEM_PLACEMENT="strict", HYBRIDMEM_HOST_LIMIT="24MiB")
+                    HYBRIDMEM_PLACEMENT="strict", HYBRIDMEM_HOST_LIMIT="40MiB")
     assert 0 < sum(d["host_bytes_peak"] for d in devices)
-    assert max(d["host_bytes_peak"] for d in devices) <= 24 * MIB
+    assert max(d["host_bytes_peak"] for d in devices) <= 40 * MIB
     assert sum(d["insufficient"] for d in devices) > 0
 
 

@@ -147,6 +147,19 @@ def test_host_exhausted_is_the_drivers_own_error(run):
     assert result.device["insufficient"] > 0
 
 
+@pytest.mark.parametrize("placement, tried", [("strict", 4), ("device_first", 1)])
+def test_what_cannot_be_pinned_is_insufficient(run, placement, tried):
+    """The budget holds four blocks, the card seven: each block that should overflow is counted once,
+    and one line says why."""
+    assert expected_redirects(QUARTER, budget(QUARTER.card)) == 12 * QUARTER.block
+    fail = "cuMemHostRegister_v2:*:CUDA_ERROR_UNKNOWN,cuMemHostAlloc:*:CUDA_ERROR_OUT_OF_MEMORY"
+    result = overflow(run, SIMCUDA_FAIL=fail, HYBRIDMEM_PLACEMENT=placement, HYBRIDMEM_LOG="warn")
+    assert result.stdout == "block 7 of 16: CUDA_ERROR_OUT_OF_MEMORY\n"
+    assert result.device["redirected_bytes"] == 0
+    assert (result.device["insufficient"], result.device["refused"]) == (tried, 1)
+    assert len(result.stderr.splitlines()) == 1 and "could not be pinned" in result.stderr
+
+
 def test_reserved_is_what_others_hold(run):
     """A context that costs 50 MiB leaves that much less for the budget."""
     result = overflow(run, SIMCUDA_CONTEXT="50MiB")

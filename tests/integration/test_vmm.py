@@ -74,6 +74,7 @@ def test_host_memory_is_counted_once(run):
     good(result)
     assert 70 * MIB <= result.stats["host_pinned_peak"] <= 90 * MIB
     assert result.device["device_bytes_peak"] >= 20 * MIB
+    assert result.device["insufficient"] > 0
 
 
 def test_budget_without_a_context(run):
@@ -117,6 +118,7 @@ def test_no_host_memory_that_suits(run, bare, numa):
     good(result)
     assert result.stdout == bare.stdout
     assert result.device["redirected_bytes"] == 8  # the program's result
+    assert result.device["insufficient"] == 0  # of RAM there is enough
     assert result.stderr.count("expandable_segments:False") == 1
 
 
