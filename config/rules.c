@@ -13,6 +13,7 @@ struct builder {
     struct pol_rule *rule;
     unsigned number; /* its index */
     bool has_match, has_place;
+    bool is_full; /* a pattern of this condition found no room */
 };
 
 /* At the pair, in `key` ("" for the rule itself) of the rule: what was found, what is allowed. */
@@ -43,9 +44,12 @@ static int word_index(const char *words, const char *text)
  */
 
 /* One pattern more at the end of the pool; a list ends with the next one's beginning. */
-static bool add_text(struct pol_rules *rules, const char *text, size_t len)
+static bool add_text(struct builder *b, const char *text, size_t len)
 {
-    if (len == 0 || len + 2 > sizeof(rules->text) - rules->text_len)
+    struct pol_rules *rules = b->rules;
+
+    b->is_full = len + 2 > sizeof(rules->text) - rules->text_len;
+    if (len == 0 || b->is_full)
         return false;
     memcpy(rules->text + rules->text_len, text, len + 1);
     rules->text_len += (uint32_t)len + 1;
@@ -62,7 +66,7 @@ static bool take_word(struct builder *b, const struct cfg_condition *c, const ch
     switch (c->kind) {
     case CFG_CONDITION_TEXT:
     case CFG_CONDITION_WORD:
-        return add_text(b->rules, text, len);
+        return add_text(b, text, len);
     case CFG_CONDITION_ALLOCATOR:
         b->rule->allocators = (uint8_t)(b->rule->allocators | 1 << index);
         return true;
@@ -113,6 +117,27 @@ static void refuse_condition(struct policy *policy, const struct builder *b,
     refuse(policy, b, ".match", pair, pair->key, pair->key_len, keys.text);
 }
 
+/* What would have been taken instead: of the condition by itself, or beside what is there. */
+static void add_allowed(struct cfg_line *line, const struct builder *b,
+                        const struct cfg_condition *c)
+{
+    if (b->is_full)
+        cfg_add(line, "at most %d bytes of patterns in all rules together", POL_RULES_TEXT_MAX);
+    else if (b->rule->min_size > b->rule->max_size)
+        cfg_add(line, c->kind == CFG_CONDITION_LEAST ? "at most max_size" : "at least min_size");
+    else
+        cfg_add_condition(line, c);
+}
+
+static bool take_value(struct policy *policy, struct builder *b, const struct cfg_condition *c,
+                       const json_t *value, const struct cfg_pair *pair)
+{
+    b->is_full = false;
+    if (c->kind == CFG_CONDITION_LEAST || c->kind == CFG_CONDITION_MOST)
+        return take_size(policy, c, b, value, pair) && b->rule->min_size <= b->rule->max_size;
+    return take_words(policy, b, c, value);
+}
+
 static void take_condition(struct policy *policy, void *arg, const char *key, const json_t *value,
                            const struct cfg_pair *pair)
 {
@@ -121,7 +146,6 @@ static void take_condition(struct policy *policy, void *arg, const char *key, co
     uint32_t start = b->rules->text_len;
     struct cfg_line allowed = {0};
     char name[32];
-    bool taken;
 
     while (c->key && strcmp(key, c->key) != 0)
         c++;
@@ -129,13 +153,9 @@ static void take_condition(struct policy *policy, void *arg, const char *key, co
         refuse_condition(policy, b, pair);
         return;
     }
-    if (c->kind == CFG_CONDITION_LEAST || c->kind == CFG_CONDITION_MOST)
-        taken = take_size(policy, c, b, value, pair);
-    else
-        taken = take_words(policy, b, c, value);
-    if (!taken) {
+    if (!take_value(policy, b, c, value, pair)) {
         snprintf(name, sizeof(name), ".match.%s", c->key);
-        cfg_add_condition(&allowed, c);
+        add_allowed(&allowed, b, c);
         refuse(policy, b, name, pair, pair->value, pair->value_len, allowed.text);
     } else if (b->rules->text_len > start) {
         b->rule->text[c->text] = (uint16_t)start;

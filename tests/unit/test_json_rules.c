@@ -201,6 +201,10 @@ static const struct {
      AT_MATCH ".max_size\": found -1, allowed: a size such as 512MiB or 6G" TAIL},
     {RULE("\"max_size\": true"),
      AT_MATCH ".max_size\": found true, allowed: a size such as 512MiB or 6G" TAIL},
+    {RULE("\"min_size\": \"2K\", \"max_size\": 2047"),
+     ":2:31: key \"rules[1].match.max_size\": found 2047, allowed: at least min_size" TAIL},
+    {RULE("\"max_size\": 0, \"min_size\": 1"),
+     ":2:28: key \"rules[1].match.min_size\": found 1, allowed: at most max_size" TAIL},
 };
 
 START_TEST(refused)
@@ -266,8 +270,27 @@ START_TEST(how_long)
         load(text);
         ck_assert_int_eq(lines, over);
         ck_assert_uint_eq(result.config.rules.count, 1 - over);
+        ck_assert(!over || strstr(said[0], ", allowed: at most 8192 bytes of patterns in all "
+                                           "rules together" TAIL));
     }
     ck_assert_uint_le(result.config.rules.text_len, POL_RULES_TEXT_MAX);
+    /* What is wrong with the next condition is said of that one. */
+    snprintf(text, sizeof(text),
+             "{ \"rules\": [{ \"place\": \"host\", \"match\": { \"tensor\": \"%0*d\", "
+             "\"min_size\": \"x\" } }] }",
+             POL_RULES_TEXT_MAX, 0);
+    load(text);
+    ck_assert_int_eq(lines, 2);
+    ck_assert_ptr_nonnull(strstr(said[1], "found \"x\", allowed: a size such as"));
+}
+END_TEST
+
+START_TEST(sizes)
+{
+    load("{ \"rules\": [{ \"place\": \"host\", \"match\": { \"max_size\": 7, \"min_size\": 7 } }] "
+         "}");
+    ck_assert_int_eq(lines, 0);
+    ck_assert_uint_eq(result.config.rules.count, 1);
 }
 END_TEST
 
@@ -287,6 +310,7 @@ int main(void)
     tcase_add_test(core, several);
     tcase_add_test(core, how_many);
     tcase_add_test(core, how_long);
+    tcase_add_test(core, sizes);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
