@@ -74,7 +74,7 @@ $(LIB): $(LIB_OBJ) $(BUILD)/hybridmem.map
 
 # --- the command -------------------------------------------------------------------------------
 
-CLI_SRC := scripts/hybridmem.c $(wildcard scripts/hybridmem_*.c) $(wildcard policy/*.c config/*.c)
+CLI_SRC := scripts/hybridmem.c $(wildcard scripts/hybridmem_*.c) $(wildcard policy/*.c config/*.c) shim/ram.c
 CLI     := $(BUILD)/hybridmem
 
 cli: $(CLI)

@@ -45,7 +45,7 @@ static void look_around(struct doctor *doctor)
 {
     struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
 
-    machine_ram(&doctor->ram_total, &doctor->ram_available);
+    ram_read("", &doctor->ram);
     getrlimit(RLIMIT_MEMLOCK, &limit);
     doctor->locked_limit = limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
     doctor->shm_usable = access("/dev/shm", R_OK | W_OK | X_OK) == 0;

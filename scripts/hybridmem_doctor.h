@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "scripts/command.h"
 #include "scripts/hybridmem_probe.h"
+#include "shim/ram.h"
 
 #include <limits.h>
 
@@ -50,8 +51,8 @@ struct doctor {
     struct doctor_try try[DOCTOR_WAYS];
     const char *bandwidth_file; /* where bandwidths were noted; NULL: nowhere */
 
-    uint64_t ram_total, ram_available; /* 0: not known */
-    uint64_t locked_limit;             /* RLIMIT_MEMLOCK, bytes; UINT64_MAX: none */
+    struct ram ram;        /* 0: not known */
+    uint64_t locked_limit; /* RLIMIT_MEMLOCK, bytes; UINT64_MAX: none */
     bool shm_usable;
     char huge_pages[16]; /* "always", "madvise", "never"; empty: the kernel has none */
 

@@ -38,8 +38,8 @@ static void print_system(const struct doctor *doctor)
 {
     const struct doctor_try *with = &doctor->try[DOCTOR_WITH];
 
-    printf("RAM      %s, %s available", size_text(doctor->ram_total).text,
-           size_text(doctor->ram_available).text);
+    printf("RAM      %s, %s available", size_text(doctor->ram.total).text,
+           size_text(doctor->ram.available).text);
     if (with->has_stats)
         printf("; up to %s for overflow", size_text(with->host_share).text);
     printf("\nsystem   locked memory %s; /dev/shm %s; huge pages %s\n",
@@ -134,8 +134,8 @@ static void json_system(const struct doctor *doctor)
     const struct doctor_try *with = &doctor->try[DOCTOR_WITH];
 
     printf("  \"ram\": {");
-    json_number("total", doctor->ram_total, doctor->ram_total, ", ");
-    json_number("available", doctor->ram_total, doctor->ram_available, ", ");
+    json_number("total", doctor->ram.total, doctor->ram.total, ", ");
+    json_number("available", doctor->ram.total, doctor->ram.available, ", ");
     json_number("host_share", with->has_stats, with->host_share, "},\n");
     printf("  \"system\": {");
     json_number("locked_limit", doctor->locked_limit != UINT64_MAX, doctor->locked_limit, ", ");

@@ -17,24 +17,6 @@
 #define SPEED_LOW  UINT64_C(1000000)
 #define SPEED_HIGH UINT64_C(10000000000000)
 
-bool machine_ram(uint64_t *total, uint64_t *available)
-{
-    FILE *file = fopen("/proc/meminfo", "re");
-    unsigned long long kib;
-    char line[256];
-
-    *total = *available = 0;
-    while (file && fgets(line, sizeof(line), file)) {
-        if (sscanf(line, "MemTotal: %llu kB", &kib) == 1)
-            *total = kib << 10;
-        else if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
-            *available = kib << 10;
-    }
-    if (file)
-        fclose(file);
-    return *total && *available;
-}
-
 /* --- where ---------------------------------------------------------------------------------------
  */
 

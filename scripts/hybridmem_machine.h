@@ -1,4 +1,4 @@
-/* hybridmem_machine.h: what the command knows of this machine: its RAM, and the bandwidths that
+/* hybridmem_machine.h: what the command knows of this machine's cards: the bandwidths that
  * "hybridmem doctor" has measured.
  */
 #ifndef HYBRIDMEM_SCRIPTS_HYBRIDMEM_MACHINE_H
@@ -6,9 +6,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/* Bytes, as /proc/meminfo tells them; false: it does not. */
-bool machine_ram(uint64_t *total, uint64_t *available);
 
 /* Between pinned host memory and a card, in bytes per second. */
 struct bandwidth {

@@ -7,6 +7,7 @@
 #include "scripts/command.h"
 #include "scripts/hybridmem_gpu.h"
 #include "scripts/hybridmem_machine.h"
+#include "shim/ram.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -28,15 +29,14 @@ static const char help_text[] =
     "                    it has, and how much of that is free\n"
     "  --vram SIZE       the card's memory, whatever a driver says\n"
     "  --free SIZE       how much of it is free; default: all, or as the driver says\n"
-    "  --ram SIZE        the machine's RAM; default: this machine's\n"
-    "  --ram-free SIZE   how much of it is available; default: this machine's, or all of --ram\n"
+    "  --ram SIZE        the machine's RAM; default: this machine's, or its container's limit\n"
+    "  --ram-free SIZE   how much of it is available; default: what is now, or all of --ram\n"
     "  --pcie NUMBER     GB/s between host memory and GPU; default: with --gpu as \"hybridmem\n"
     "                    doctor\" has measured it, else 12 is assumed\n"
     "  --tensors         every tensor, and where it would lie\n"
     "  --json            the same as JSON (keys: see the README)\n"
     "  --policy FILE, --set KEY=VALUE   options, as for \"hybridmem run\"\n"
     "\n"
-    "Limits of a container are not looked at: give --ram and --ram-free there.\n"
     "Exit status: 64 wrong usage, 65 a file is broken, 66 a file cannot be read, 69 no card\n"
     "for --gpu, 78 options.\n";
 
@@ -283,6 +283,7 @@ static int complete(struct plan *plan, struct sizes *s)
 {
     struct pol_view *view = &plan->view;
     int status = s->gpu >= 0 ? ask_gpu(plan, s) : 0;
+    struct ram ram;
 
     if (status != 0)
         return status;
@@ -292,13 +293,12 @@ static int complete(struct plan *plan, struct sizes *s)
     view->vram_free = s->has_vram_free ? s->vram_free : s->vram;
     if (view->vram_free > view->vram_total)
         return cli_usage("--free is more than --vram", "");
-    if (!(s->has_ram && s->has_ram_free) && !machine_ram(&view->ram_total, &view->ram_available) &&
-        !s->has_ram)
-        return cli_usage("/proc/meminfo tells nothing: give --ram", "");
     if (s->has_ram)
-        view->ram_total = view->ram_available = s->ram;
-    if (s->has_ram_free)
-        view->ram_available = s->ram_free;
+        ram.total = ram.available = s->ram;
+    else if (!ram_read("", &ram)) /* as the library reads it */
+        return cli_usage("/proc/meminfo tells nothing: give --ram", "");
+    view->ram_total = ram.total;
+    view->ram_available = s->has_ram_free ? s->ram_free : ram.available;
     if (view->ram_available > view->ram_total)
         return cli_usage("--ram-free is more than the RAM", "");
     return 0;

@@ -1,5 +1,7 @@
 #include "scripts/hybridmem_probe.h"
 
+#include "shim/ram.h"
+
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -182,10 +184,11 @@ static uint64_t speed(const struct bench *b, bool to_device)
 /* 64 MiB, or an eighth of what is free if that is less. */
 static size_t bench_len(const struct gpu *gpu)
 {
-    uint64_t total, available, least = gpu->free;
+    uint64_t least = gpu->free;
+    struct ram ram;
 
-    if (machine_ram(&total, &available) && available < least)
-        least = available;
+    if (ram_read("", &ram) && ram.available < least)
+        least = ram.available;
     least = least / 8 / MIB * MIB;
     return least < MIB ? MIB : least > 64 * MIB ? 64 * MIB : (size_t)least;
 }

@@ -1,6 +1,7 @@
 /* preload_meminfo.c: another machine. Loaded before libhybridmem.so, which then reads of
  * MACHINE_RAM bytes that are used by the caller's process group alone, and shares the file
- * MACHINE_SHARES with the processes of that machine.
+ * MACHINE_SHARES with the processes of that machine. Or, for any program, one whose /proc and
+ * control groups lie under the folder MACHINE_ROOT.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -68,9 +69,15 @@ static int machine(unsigned long long total)
 
 static const char *here(const char *path)
 {
-    const char *shares = getenv("MACHINE_SHARES");
+    const char *shares = getenv("MACHINE_SHARES"), *root = getenv("MACHINE_ROOT");
+    static __thread char elsewhere[4096];
 
-    return shares && strncmp(path, "/dev/shm/hybridmem-", 19) == 0 ? shares : path;
+    if (shares && strncmp(path, "/dev/shm/hybridmem-", 19) == 0)
+        return shares;
+    if (!root || (strncmp(path, "/proc/", 6) != 0 && strncmp(path, "/sys/fs/cgroup/", 15) != 0))
+        return path;
+    snprintf(elsewhere, sizeof elsewhere, "%s%s", root, path);
+    return elsewhere;
 }
 
 EXPORT int stat(const char *restrict path, struct stat *restrict s)

@@ -137,6 +137,21 @@ def run(tmp_path) -> Runner:
 
 
 @pytest.fixture
+def machine_files(tmp_path):
+    """Files of another machine, path: text; the environment for a program that reads them."""
+    root = tmp_path / "machine"
+
+    def put(files) -> dict:
+        for path, text in files.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text)
+        preload = [*sanitizer_runtimes(), str(BUILD / "hosts/libpreload_meminfo.so")]
+        return {"LD_PRELOAD": " ".join(preload), "MACHINE_ROOT": str(root)}
+
+    return put
+
+
+@pytest.fixture
 def unsanitised():
     """For programs of the system: a sanitised library cannot be preloaded into them."""
     if SANITIZE:

@@ -104,6 +104,16 @@ def test_for_people_it_says_the_same_on_one_screen(machine, cache):
         assert words in done.stdout, words
 
 
+def test_the_containers_ram(machine, machine_files):
+    group = "sys/fs/cgroup/memory"
+    env = machine_files({
+        "proc/meminfo": f"MemTotal: {32 << 20} kB\nMemAvailable: {24 << 20} kB\n",
+        "proc/self/cgroup": "0::/\n", f"{group}.max": str(6 * GIB), f"{group}.current": str(GIB),
+    })
+    ram = seen({**machine, **env})["ram"]
+    assert (ram["total"], ram["available"]) == (6 * GIB, 5 * GIB)
+
+
 def test_an_older_driver_has_fewer_doors(machine):
     (gpu,) = seen({**machine, "LD_LIBRARY_PATH": str(BUILD / "sim/11.4")})["gpus"]
     assert gpu["doors"]["cuGetProcAddress"] is True and gpu["vram_free"] is None

@@ -135,12 +135,25 @@ def test_a_set(flux, vae):
     assert together["gpu_bytes"] + together["host_bytes"] == together["estimate"]
 
 
-def test_this_machines_ram(flux):
-    kib = dict(re.findall(r"^(\w+): +(\d+) kB$", open("/proc/meminfo").read(), re.M))
-    found = planned("--vram", "8G", flux)["ram"]
-    assert found["total"] == int(kib["MemTotal"]) * 1024
-    assert abs(found["available"] - int(kib["MemAvailable"]) * 1024) < 2 * GIB
-    assert planned("--vram", "8G", "--ram", "3G", flux)["ram"]["available"] == 3 * GIB
+def test_this_machines_ram(flux, machine_files):
+    """Without --ram: the machine's own, or what its container leaves."""
+    here = ("--vram", "8G", flux)
+    env = machine_files({"proc/meminfo": f"MemTotal: {32 << 20} kB\nMemAvailable: {24 << 20} kB\n"})
+    found = planned(*here, env=env)["ram"]
+    assert (found["total"], found["available"]) == (32 * GIB, 24 * GIB)
+    group = "sys/fs/cgroup/box/memory"
+    env = machine_files({"proc/self/cgroup": "0::/box\n", f"{group}.max": str(12 * GIB),
+                         f"{group}.current": str(3 * GIB)})
+    found = planned(*here, env=env)["ram"]
+    assert (found["total"], found["available"]) == (12 * GIB, 9 * GIB)
+    assert found["budget"] == 9 * GIB - 2 * GIB
+    found = planned("--ram-free", "5G", *here, env=env)["ram"]
+    assert (found["total"], found["available"]) == (12 * GIB, 5 * GIB)
+    found = planned("--ram", "64G", *here, env=env)["ram"]
+    assert (found["total"], found["available"]) == (64 * GIB, 64 * GIB)
+    env = machine_files({"proc/meminfo": ""})
+    assert "give --ram" in refused(USAGE, *here, env=env)
+    assert planned("--ram", "3G", *here, env=env)["ram"]["available"] == 3 * GIB
 
 
 # --- what would make it fit ---
