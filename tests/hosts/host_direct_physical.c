@@ -137,14 +137,19 @@ static void handed_over(void)
 
 static void kinds(void)
 {
-    CUmemGenericAllocationHandle handle;
+    CUmemGenericAllocationHandle handle, tiles;
     CUmemAllocationProp prop = plain, told;
 
     prop.allocFlags.compressionType = 1;
     handle = create(GRAIN, &prop);
     MUST(cuMemGetAllocationPropertiesFromHandle(&told, handle));
     printf("compressible: at %d %d\n", (int)told.location.type, told.location.id);
+    prop = plain;
+    prop.allocFlags.usage = 1; /* CU_MEM_CREATE_USAGE_TILE_POOL: for sparse arrays */
+    tiles = create(GRAIN, &prop);
+    left("tiles beside it");
     MUST(cuMemRelease(handle));
+    MUST(cuMemRelease(tiles));
     prop = plain;
     prop.location = (CUmemLocation){CU_MEM_LOCATION_TYPE_HOST_NUMA, 0};
     handle = create(GRAIN, &prop);

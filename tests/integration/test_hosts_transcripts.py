@@ -83,8 +83,8 @@ STAYS = {
     ("host_direct_capture",): 4 << 20,
     # What is allocated while another stream captures.
     ("host_direct_graphs",): 4 << 20,
-    # Compressible memory is no host memory.
-    ("host_direct_physical",): 2 << 20,
+    # Compressible memory and what sparse arrays are mapped to is no host memory.
+    ("host_direct_physical",): 4 << 20,
     # A pool whose size is limited keeps to it.
     ("host_direct_pools",): 3 << 20,
 }
