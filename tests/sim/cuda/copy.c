@@ -107,11 +107,18 @@ static CUresult resolve_locked(struct side *side, const struct box *box, const s
 
 static double host_share_locked(const struct side *side, const struct box *box)
 {
-    if (side->place != PLACE_DEVICE)
-        return 1;
     return side->span.kind == SPAN_IS_ARRAY
                ? 0
                : cost_host_share_locked(side->span.address, reach(side, box));
+}
+
+static uint64_t cost_of(const struct op *op)
+{
+    const struct copy_op *copy = (const struct copy_op *)op;
+    const struct box *box = &copy->box;
+
+    return cost_copy(host_share_locked(&copy->to, box), host_share_locked(&copy->from, box),
+                     box->width * box->height * box->depth);
 }
 
 static void run_copy(struct op *op)
@@ -184,8 +191,7 @@ static CUresult submit_locked(struct stream *stream, struct side *to, struct sid
     copy->to = *to;
     copy->from = *from;
     copy->to_use = use_side_locked(&copy->op, to, box, USE_WRITE);
-    copy->op.cost_ns = cost_copy(host_share_locked(to, box), host_share_locked(from, box),
-                                 box->width * box->height * box->depth);
+    copy->op.cost = cost_of;
     wait = waits(to, from, mode);
     if (!stream->capture && stage(copy, mode))
         wait = false;

@@ -27,8 +27,16 @@ struct op *op_again_locked(const struct op *op)
 
     memcpy(again, op, op->bytes);
     again->use_count = 0;
-    for (int i = 0; i < op->use_count; i++)
-        op_use_locked(again, op->uses[i].address, op->uses[i].size, op->uses[i].how);
+    for (int i = 0; i < op->use_count; i++) {
+        const struct use *use = &op->uses[i];
+
+        op_use_locked(again, use->address, use->size, use->how);
+        again->uses[i].moved = use->moved;
+        if (!(use->how & USE_KERNEL) && use->place && again->uses[i].place != use->place)
+            report_illegal("%s of a graph: %zu bytes at 0x%llx: the memory was moved since the "
+                           "graph was made",
+                           op->name, use->size, (unsigned long long)use->address);
+    }
     return again;
 }
 
@@ -76,6 +84,13 @@ static bool ready_locked(const struct op *op)
 /* --- what an operation touches ------------------------------------------------------------------
  */
 
+static enum use_place place_of(const struct range *range)
+{
+    if (!range || range->kind != RANGE_MAPPED)
+        return USE_ELSEWHERE;
+    return range_is_host(range) ? USE_ON_HOST : USE_ON_DEVICE;
+}
+
 void op_use_locked(struct op *op, uint64_t address, size_t size, unsigned how)
 {
     struct range *range = range_find_locked(address);
@@ -85,6 +100,7 @@ void op_use_locked(struct op *op, uint64_t address, size_t size, unsigned how)
                                              .id = range ? range->id : 0,
                                              .newest = range_newest_locked(),
                                              .how = how,
+                                             .place = place_of(range),
                                              .late = range && range->freeing};
     for (; range; range = range_adjoining_locked(range, address + size))
         range->in_flight++;
@@ -259,7 +275,7 @@ CUresult engine_submit_locked(struct stream *stream, struct op *op, bool wait)
         return result;
     }
     order_locked(stream, op);
-    cost_enqueue_locked(stream, op->cost_ns);
+    cost_enqueue_locked(stream, op->cost ? op->cost(op) : 0);
     op->sequence = ++stream->enqueued;
     if (wait && !stream->head && !stream->running && ready_locked(op)) {
         cost_waited(stream->clock_ns);

@@ -44,6 +44,9 @@ struct event {
     struct capture *captured;
 };
 
+/* Where the memory of a mapping lies (cuMemMap), which may change behind the address. */
+enum use_place { USE_ELSEWHERE, USE_ON_DEVICE, USE_ON_HOST };
+
 /* A piece of memory that an operation touches, checked again when it runs. */
 struct use {
     uint64_t address;
@@ -53,6 +56,8 @@ struct use {
     unsigned how;    /* USE_KERNEL, USE_WRITE */
     bool late;       /* its free was enqueued before */
     char *cpu;       /* set when it runs */
+    uint64_t moved;  /* bytes that a kernel moves there, for the cost model */
+    enum use_place place;
 };
 #define OP_USES 4
 
@@ -73,7 +78,7 @@ struct op {
     int dependency_count;
     struct use uses[OP_USES];
     int use_count;
-    uint64_t cost_ns; /* simulated */
+    uint64_t (*cost)(const struct op *op); /* in simulated time; may be NULL */
     CUresult result;
     void *owned; /* freed with it */
     bool quick;  /* costs nothing: no jitter */

@@ -82,7 +82,7 @@ static void use_bytes(struct op *op, uint64_t address, uint64_t bytes, uint64_t 
                       unsigned write)
 {
     op_use_locked(op, address, bytes, USE_KERNEL | write);
-    op->cost_ns += cost_access_locked(address, bytes, moved);
+    op->uses[op->use_count - 1].moved = moved;
 }
 
 static bool use_words(struct op *op, uint64_t address, uint64_t words, unsigned write)
@@ -115,7 +115,8 @@ static bool uses_check(struct op *op, const uint64_t *p)
 
 static bool uses_spin(struct op *op, const uint64_t *p)
 {
-    op->cost_ns += p[0] * 1000;
+    (void)op;
+    (void)p;
     return true;
 }
 
@@ -198,13 +199,22 @@ static void run_senseless(struct op *op)
     op->result = CUDA_ERROR_ILLEGAL_ADDRESS;
 }
 
+static uint64_t cost_of(const struct op *op)
+{
+    uint64_t cost = cost_launch() + (op->run == run_spin ? parameters(op)[0] * 1000 : 0);
+
+    for (int i = 0; i < op->use_count; i++)
+        cost += cost_access_locked(op->uses[i].address, op->uses[i].size, op->uses[i].moved);
+    return cost;
+}
+
 static CUresult submit(const struct kernel *kernel, const uint64_t *parameter,
                        struct stream *stream)
 {
     struct kernel_op *launch = op_new(sizeof(*launch), kernel->name, kernel->run);
 
     memcpy(launch->parameter, parameter, sizeof(launch->parameter));
-    launch->op.cost_ns = cost_launch();
+    launch->op.cost = cost_of;
     if (!kernel->uses(&launch->op, parameter))
         launch->op.run = run_senseless;
     for (int i = 0; i < launch->op.use_count; i++) {

@@ -30,6 +30,14 @@ static void run_set(struct op *op)
     }
 }
 
+static uint64_t cost_of(const struct op *op)
+{
+    const struct set_op *set = (const struct set_op *)op;
+
+    return cost_access_locked(op->uses[0].address, op->uses[0].size,
+                              set->width * set->height * set->element);
+}
+
 static CUresult submit_locked(struct stream *stream, CUdeviceptr to, const struct set_op *what,
                               size_t bytes, enum copy_mode mode)
 {
@@ -52,7 +60,7 @@ static CUresult submit_locked(struct stream *stream, CUdeviceptr to, const struc
     set->element = what->element;
     set->value = what->value;
     op_use_locked(&set->op, to, bytes, USE_WRITE);
-    set->op.cost_ns = cost_access_locked(to, bytes, what->width * what->height * what->element);
+    set->op.cost = cost_of;
     return engine_submit_locked(stream, &set->op, wait);
 }
 
