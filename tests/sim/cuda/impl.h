@@ -117,6 +117,14 @@ CUresult sim_graph_exec_destroy(CUgraphExec handle);
 CUresult sim_graph_upload(CUgraphExec handle, CUstream stream_handle);
 CUresult sim_graph_launch(CUgraphExec handle, CUstream stream_handle);
 
+/* graph_node.c */
+CUresult sim_graph_add_kernel(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies,
+                              size_t count, const CUDA_KERNEL_NODE_PARAMS *params);
+CUresult sim_graph_add_copy(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies,
+                            size_t count, const CUDA_MEMCPY3D *params, CUcontext context);
+CUresult sim_graph_add_set(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies,
+                           size_t count, const CUDA_MEMSET_NODE_PARAMS *params, CUcontext context);
+
 /* hostmem.c */
 CUresult sim_mem_host_alloc(void **out, size_t bytes, unsigned flags);
 CUresult sim_mem_free_host(void *p);

@@ -364,6 +364,7 @@ extern "C" {
 #define cuEventRecord SIM_PTSZ(cuEventRecord)
 #define cuEventRecordWithFlags SIM_PTSZ(cuEventRecordWithFlags)
 #define cuGetProcAddress cuGetProcAddress_v2
+#define cuGraphAddKernelNode cuGraphAddKernelNode_v2
 #define cuGraphGetEdges cuGraphGetEdges_v2
 #define cuGraphInstantiate cuGraphInstantiateWithFlags
 #define cuGraphInstantiateWithParams SIM_PTSZ(cuGraphInstantiateWithParams)

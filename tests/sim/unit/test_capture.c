@@ -431,6 +431,78 @@ START_TEST(what_is_in_a_graph)
 }
 END_TEST
 
+static CUDA_KERNEL_NODE_PARAMS of_kernel(CUfunction function, void **parameters)
+{
+    return (CUDA_KERNEL_NODE_PARAMS){.func = function,
+                                     .gridDimX = 1,
+                                     .gridDimY = 1,
+                                     .gridDimZ = 1,
+                                     .blockDimX = 32,
+                                     .blockDimY = 1,
+                                     .blockDimZ = 1,
+                                     .kernelParams = parameters};
+}
+
+/* q = 9, its second half p's, all of it + 1: without any capture that others could see. */
+START_TEST(nodes_that_a_host_adds)
+{
+    const size_t bytes = 4096;
+    CUdeviceptr p, q;
+    uint32_t one = 1;
+    uint64_t words = 1024;
+    CUDA_KERNEL_NODE_PARAMS kernel;
+    CUDA_MEMSET_NODE_PARAMS set;
+    CUDA_MEMCPY3D copy;
+    CUgraphNode nodes[3], none = NULL, listed[3];
+    CUgraphExec exec;
+    CUgraph graph;
+    size_t count = 3;
+
+    start();
+    p = alloc(bytes);
+    q = alloc(bytes);
+    OK(fill(p, 5, words, NULL));
+    OK(cuGraphCreate(&graph, 0));
+    set = (CUDA_MEMSET_NODE_PARAMS){
+        .dst = q, .value = 9, .elementSize = 4, .width = words, .height = 1};
+    OK(cuGraphAddMemsetNode(&nodes[0], graph, NULL, 0, &set, test.context));
+    copy = (CUDA_MEMCPY3D){.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                           .srcDevice = p,
+                           .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                           .dstDevice = q + bytes / 2,
+                           .WidthInBytes = bytes / 2,
+                           .Height = 1,
+                           .Depth = 1};
+    OK(cuGraphAddMemcpyNode(&nodes[1], graph, nodes, 1, &copy, test.context));
+    kernel = of_kernel(test.add, (void *[]){&q, &one, &words});
+    OK(cuGraphAddKernelNode(&nodes[2], graph, nodes, 2, &kernel));
+    OK(cuGraphGetNodes(graph, listed, &count));
+    ck_assert_uint_eq(count, 3);
+    ck_assert_mem_eq(listed, nodes, sizeof(nodes));
+    OK(cuGraphInstantiate(&exec, graph, 0));
+    OK(cuCtxSynchronize());
+    for (int turn = 0; turn < 2; turn++) {
+        OK(cuGraphLaunch(exec, NULL));
+        ck_assert_uint_eq(wrong_words(q, 10, words / 2), 0);
+        ck_assert_uint_eq(wrong_words(q + bytes / 2, 6, words / 2), 0);
+    }
+    IS(cuGraphAddMemcpyNode(&none, graph, (CUgraphNode[]){(CUgraphNode)&p}, 1, &copy, test.context),
+       CUDA_ERROR_INVALID_VALUE); /* no node of this graph */
+    IS(cuGraphAddMemcpyNode(&none, NULL, NULL, 0, &copy, test.context), CUDA_ERROR_INVALID_VALUE);
+    copy.WidthInBytes = 0;
+    IS(cuGraphAddMemcpyNode(&none, graph, NULL, 0, &copy, test.context), CUDA_ERROR_INVALID_VALUE);
+    set.dst = q + bytes - 4;
+    IS(cuGraphAddMemsetNode(&none, graph, NULL, 0, &set, test.context), CUDA_ERROR_INVALID_VALUE);
+    ck_assert_ptr_null(none);
+    OK(cuGraphGetNodes(graph, NULL, &count));
+    ck_assert_uint_eq(count, 3);
+    OK(cuGraphExecDestroy(exec));
+    OK(cuGraphDestroy(graph));
+    OK(cuMemFree(p));
+    OK(cuMemFree(q));
+}
+END_TEST
+
 static TCase *cases(void)
 {
     TCase *tcase = tcase_create("capture");
@@ -447,6 +519,7 @@ static TCase *cases(void)
     tcase_add_test(tcase, memory_that_a_graph_lost);
     tcase_add_loop_test(tcase, memory_of_a_graph, 0, 2);
     tcase_add_test(tcase, what_is_in_a_graph);
+    tcase_add_test(tcase, nodes_that_a_host_adds);
     return tcase;
 }
 
