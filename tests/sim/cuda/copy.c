@@ -11,6 +11,7 @@
 #include "impl.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #define STAGED_MOST ((size_t)64 << 10)
 
@@ -121,6 +122,35 @@ static uint64_t cost_of(const struct op *op)
                      box->width * box->height * box->depth);
 }
 
+/* What was ever written there, found by its pages. */
+static void move_written(char *to, const char *from, size_t width)
+{
+    enum { PAGE = 4096, PAGES = 1 << 16 };
+    static _Thread_local unsigned char there[PAGES];
+    uintptr_t first = (uintptr_t)from & ~(uintptr_t)(PAGE - 1), end = (uintptr_t)from + width;
+
+    for (uintptr_t at = first; at < end; at += (size_t)PAGES * PAGE) {
+        size_t pages = (end - at + PAGE - 1) / PAGE;
+
+        pages = pages < PAGES ? pages : PAGES;
+        if (mincore((void *)at, pages * PAGE, there))
+            sim_refuse("mincore failed");
+        for (size_t i = 0; i < pages; i++) {
+            uintptr_t page = at + i * PAGE, start = page < (uintptr_t)from ? (uintptr_t)from : page;
+            uintptr_t stop = page + PAGE < end ? page + PAGE : end;
+
+            if (there[i] & 1)
+                memmove(to + (start - (uintptr_t)from), (const void *)start, stop - start);
+        }
+    }
+}
+
+static bool between_mappings(const struct copy_op *copy)
+{
+    return copy->to_use >= 0 && copy->from_use >= 0 && copy->op.uses[copy->to_use].place &&
+           copy->op.uses[copy->from_use].place;
+}
+
 static void run_copy(struct op *op)
 {
     const struct copy_op *copy = (const struct copy_op *)op;
@@ -131,9 +161,15 @@ static void run_copy(struct op *op)
     size_t width = copy->box.width < sim_settings.content ? copy->box.width : sim_settings.content;
 
     for (size_t z = 0; z < copy->box.depth; z++)
-        for (size_t y = 0; y < copy->box.height; y++)
-            memmove(to + z * copy->to.layer + y * copy->to.pitch,
-                    from + z * copy->from.layer + y * copy->from.pitch, width);
+        for (size_t y = 0; y < copy->box.height; y++) {
+            char *row = to + z * copy->to.layer + y * copy->to.pitch;
+            const char *source = from + z * copy->from.layer + y * copy->from.pitch;
+
+            if (width < copy->box.width && between_mappings(copy))
+                move_written(row, source, copy->box.width);
+            else
+                memmove(row, source, width);
+        }
 }
 
 static int use_side_locked(struct op *op, const struct side *side, const struct box *box,

@@ -11,7 +11,8 @@
  *   SIMCUDA_ILLEGAL       report or abort: what an illegal use ends in (report)
  *   SIMCUDA_COST          vram=500GB/s,...: event times from bytes and bandwidths (cost.c)
  *   SIMCUDA_CONTENT       copies and sets move only so many bytes of each row, so that models
- *                         larger than this machine can be played: 4KiB (all)
+ *                         larger than this machine can be played: 4KiB (all). Copies between two
+ *                         mappings (cuMemMap) move what was ever written, wherever in the row
  *   SIMCUDA_NULL          1: null mode, for benchmarks (null.c)
  *   SIMCUDA_SEED          of jitter and address choice (1)
  *   SIMCUDA_HOST_POINTER  device attribute 91; 0: registered memory has two addresses (1)
