@@ -1,6 +1,7 @@
 #include "shim/host_budget.h"
 
 #include "policy/policy.h"
+#include "shim/cancel.h"
 #include "shim/claims.h"
 #include "shim/clock.h"
 #include "shim/init.h"
@@ -29,9 +30,11 @@ static uint64_t minus(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
+/* Reads files, with locks held. */
 static void poll_locked(void)
 {
     struct ram seen;
+    int cancel = cancel_defer();
 
     claims_look();
     if (!ram_read("", &seen) && !ram.polled)
@@ -44,6 +47,7 @@ static void poll_locked(void)
     ram.spare = pol_sys_avail(seen.available, pol_ram_pad(seen.total, pad));
     ram.polled = true;
     ram.polled_ms = clock_ms();
+    cancel_allow(cancel);
 }
 
 void host_budget_view(struct pol_view *view, bool fresh)

@@ -14,6 +14,15 @@
 static CUdeviceptr block;
 static void *mapping; /* of a file */
 
+static void *asks(void *arg)
+{
+    size_t free_bytes, total;
+
+    cuMemGetInfo(&free_bytes, &total);
+    pthread_testcancel();
+    return arg;
+}
+
 static void *allocates(void *arg)
 {
     cuMemAlloc(&block, BYTES);
@@ -66,6 +75,7 @@ static void cancelled_in(void *(*call)(void *))
 int main(void)
 {
     CUdeviceptr other;
+    size_t free_bytes, total;
     int fd = open("/proc/self/exe", O_RDONLY);
 
     alarm(30);
@@ -76,6 +86,9 @@ int main(void)
     close(fd);
     host_open(&host_direct);
     usleep(1100000); /* what is known of the memory is old by then (stats_ttl_ms) */
+    cancelled_in(asks);
+    MUST(cuMemGetInfo(&free_bytes, &total));
+    usleep(1100000);
     cancelled_in(allocates);
     MUST(cuMemAlloc(&other, BYTES));
     REQUIRE(block);
