@@ -10,13 +10,11 @@
 #include "shim/claims.h"
 #include "shim/hooks.h"
 #include "shim/host_budget.h"
-#include "shim/init.h"
 #include "shim/log.h"
 #include "shim/mempool.h"
-#include "shim/window.h"
+#include "shim/pin.h"
 
 #include <stdatomic.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #define PAGE UINT64_C(4096)
@@ -75,130 +73,7 @@ static uint64_t round_up(uint64_t n, uint64_t to)
     return (n + to - 1) / to * to;
 }
 
-/* --- pinning --------------------------------------------------------------------------------- */
-
-/* Beside a capture, pinning and waiting are refused and spoil the capture, because a graph would
- * not repeat them. It need not here; a thread may say so (cuThreadExchangeStreamCaptureMode).
- * Afterwards it is as it was: `permit` gives what `forbid` takes. */
-struct permit {
-    bool given;
-    CUstreamCaptureMode before;
-};
-
-static struct permit permit(void)
-{
-    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
-    bool given = driver.cuThreadExchangeStreamCaptureMode(&mode) == CUDA_SUCCESS;
-
-    return (struct permit){given, mode};
-}
-
-static void forbid(struct permit permit)
-{
-    if (permit.given)
-        driver.cuThreadExchangeStreamCaptureMode(&permit.before);
-}
-
-/* Does the device reach `memory` under the host's own address? (cuMemHostRegister: only where
- * CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM says so; cuMemHostAlloc: on all
- * devices with unified addressing.) */
-static bool same_address(void *memory)
-{
-    CUdeviceptr seen = 0;
-    return driver.cuMemHostGetDevicePointer_v2(&seen, memory, 0) == CUDA_SUCCESS &&
-           seen == (CUdeviceptr)(uintptr_t)memory;
-}
-
-static void *pin_registered(uint64_t bytes)
-{
-    bool huge = shim_config()->hugepages == CFG_HUGEPAGES_AUTO;
-    void *memory = window_take(bytes, huge);
-
-    if (!memory)
-        return NULL;
-    CUresult r = driver.cuMemHostRegister_v2(
-        memory, bytes, CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
-    if (r == CUDA_SUCCESS && same_address(memory))
-        return memory;
-    if (r == CUDA_SUCCESS)
-        driver.cuMemHostUnregister(memory);
-    window_give(memory, bytes);
-    return NULL;
-}
-
-/* The driver chooses the address, which need not be a multiple of ARENA_UNIT: what is not used of
- * it lies before the arena, so the allocation's own address is kept in front of it. */
-static void *pin_allocated(uint64_t bytes)
-{
-    void *memory = NULL;
-
-    if (driver.cuMemHostAlloc(&memory, bytes + 2 * ARENA_UNIT,
-                              CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP) != CUDA_SUCCESS)
-        return NULL;
-    if (!same_address(memory)) {
-        driver.cuMemFreeHost(memory);
-        return NULL;
-    }
-    uint64_t base = round_up((uint64_t)(uintptr_t)memory + sizeof memory, ARENA_UNIT);
-    memcpy((void *)(uintptr_t)(base - sizeof memory), &memory, sizeof memory);
-    return (void *)(uintptr_t)base;
-}
-
-static void *allocation_of(uint64_t base)
-{
-    void *memory;
-    memcpy(&memory, (void *)(uintptr_t)(base - sizeof memory), sizeof memory);
-    return memory;
-}
-
-static bool registration_works(const struct context *context)
-{
-    int value = 0;
-    return driver.cuDeviceGetAttribute(&value,
-                                       CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM,
-                                       context->device->handle) == CUDA_SUCCESS &&
-           value;
-}
-
-static enum host_kind choose_kind(const struct context *context)
-{
-    enum cfg_backing wish = (enum cfg_backing)shim_config()->backing;
-
-    if (wish == CFG_BACKING_PINNED)
-        return HOST_PINNED;
-    if (wish == CFG_BACKING_REGISTERED || registration_works(context))
-        return HOST_REGISTERED;
-    return HOST_PINNED;
-}
-
-/* Pins pages in the way *kind. With `may_change` the driver has the last word: what the attribute
- * promised may fail (a sandbox, a cap on locked memory), and cuMemHostAlloc pins in another way. */
-static void *pin_pages(uint64_t bytes, enum host_kind *kind, bool may_change)
-{
-    struct permit permitted = permit();
-    void *memory = *kind == HOST_REGISTERED ? pin_registered(bytes) : pin_allocated(bytes);
-
-    if (!memory && *kind == HOST_REGISTERED && may_change && (memory = pin_allocated(bytes)))
-        *kind = HOST_PINNED;
-    forbid(permitted);
-    return memory;
-}
-
-/* Gives pinned pages back; false, and nothing changed, if the driver will not. */
-static bool unpin_pages(void *memory, uint64_t bytes, enum host_kind kind)
-{
-    struct permit permitted = permit();
-    CUresult r = kind == HOST_PINNED
-                     ? driver.cuMemFreeHost(allocation_of((uint64_t)(uintptr_t)memory))
-                     : driver.cuMemHostUnregister(memory);
-
-    forbid(permitted);
-    if (r != CUDA_SUCCESS)
-        return false;
-    if (kind == HOST_REGISTERED)
-        window_give(memory, bytes);
-    return true;
-}
+/* --- arenas ---------------------------------------------------------------------------------- */
 
 static struct arena *pin(struct context *context, uint64_t bytes, enum host_kind *kind,
                          bool may_change)
@@ -209,7 +84,7 @@ static struct arena *pin(struct context *context, uint64_t bytes, enum host_kind
         return NULL;
     struct arena *arena = arena_create((uint64_t)(uintptr_t)memory, bytes, context, (int)*kind);
     if (!arena)
-        unpin_pages(memory, bytes, *kind);
+        pin_release(memory, bytes, *kind);
     return arena;
 }
 
@@ -223,7 +98,7 @@ static struct arena *unpin(struct arena *arena)
 
     arena_destroy(arena);
     claims_unsettle(bytes);
-    if (!unpin_pages((void *)(uintptr_t)base, bytes, (enum host_kind)kind)) {
+    if (!pin_release((void *)(uintptr_t)base, bytes, (enum host_kind)kind)) {
         claims_settle(bytes);
         return arena_create(base, bytes, owner, kind);
     }
@@ -378,9 +253,9 @@ static bool pool_grow(struct context *context, uint64_t bytes, uint64_t room)
     if (!size)
         return false;
     if (pool->kind == HOST_UNDECIDED)
-        pool->kind = choose_kind(context);
+        pool->kind = pin_kind(context);
     enum host_kind kind = pool->kind;
-    bool may_change = pool->count == 0 && shim_config()->backing == CFG_BACKING_AUTO;
+    bool may_change = pool->count == 0;
     pthread_mutex_unlock(&pool->lock);
     struct arena *arena = pin(context, size, &kind, may_change);
     if (!arena && size > need && (arena = pin(context, need, &kind, may_change))) {
@@ -476,12 +351,12 @@ static void finish_stream(struct context *context, const struct stream_order *or
         owner == context->handle)
         return;
     pthread_mutex_unlock(&context->pool.lock);
-    struct permit permitted = permit();
+    struct pin_permit permitted = pin_permit();
     if (order->per_thread)
         driver.cuStreamSynchronize_ptsz(order->stream);
     else
         driver.cuStreamSynchronize(order->stream);
-    forbid(permitted);
+    pin_forbid(permitted);
     pthread_mutex_lock(&context->pool.lock);
 }
 
@@ -539,14 +414,7 @@ uint64_t backing_host_drop(struct context *context)
         arena_for_each(arena, leave_pool);
         arena_destroy(arena);
         claims_unsettle(bytes);
-        if (kind == HOST_REGISTERED) {
-            /* The registration was portable: should the driver have kept it beyond its context, it
-             * ends here; otherwise this answers "not registered". */
-            struct permit permitted = permit();
-            driver.cuMemHostUnregister((void *)(uintptr_t)base);
-            forbid(permitted);
-            window_give((void *)(uintptr_t)base, bytes);
-        }
+        pin_drop((void *)(uintptr_t)base, bytes, (enum host_kind)kind);
         backing_host_uncount(bytes);
     }
     live = pool->live;
