@@ -51,7 +51,8 @@ struct pol_limits pol_limits(const struct pol_settings *settings, const struct p
 /* What placement=adaptive lets lie in VRAM beyond the budget, as a limit of our bytes there.
  *
  * Working memory may use the card. Weights may when working memory has shown what it needs, which
- * is what the budget leaves room for: half as much again as the most that was seen stays free. And
+ * is what the budget leaves room for: half as much again as the most that was seen stays free (not
+ * where VRAM can be lent, which needs no foresight). And
  * a block of half the card or more is no part of anything: on the host it would be all there is to
  * read, and VRAM would lie idle. */
 static uint64_t adaptive_limit(const struct pol_limits *limits, const struct pol_request *request)
@@ -60,7 +61,7 @@ static uint64_t adaptive_limit(const struct pol_limits *limits, const struct pol
 
     if (request->class == POL_CLASS_WORKING || request->bytes >= limits->vram_total / 2)
         return limits->working;
-    if (request->class == POL_CLASS_WEIGHTS && peak)
+    if (request->class == POL_CLASS_WEIGHTS && peak && !request->lendable)
         return minus(minus(limits->working, peak), peak / 2);
     return 0;
 }
@@ -74,8 +75,10 @@ static struct pol_verdict overflow(bool host_has_room, enum pol_reason reason)
     return (struct pol_verdict){.reason = POL_HOST_EXHAUSTED};
 }
 
-struct pol_verdict pol_decide(const struct pol_settings *settings, const struct pol_limits *limits,
-                              const struct pol_usage *usage, const struct pol_request *request)
+/* As if nothing were lent. */
+static struct pol_verdict decide(const struct pol_settings *settings,
+                                 const struct pol_limits *limits, const struct pol_usage *usage,
+                                 const struct pol_request *request)
 {
     uint64_t bytes = request->bytes;
     bool adaptive = settings->placement == POL_PLACEMENT_ADAPTIVE;
@@ -105,6 +108,22 @@ struct pol_verdict pol_decide(const struct pol_settings *settings, const struct 
     else
         return overflow(host_has_room, POL_OVER_BUDGET);
     return device;
+}
+
+struct pol_verdict pol_decide(const struct pol_settings *settings, const struct pol_limits *limits,
+                              const struct pol_usage *usage, const struct pol_request *request)
+{
+    struct pol_verdict v = decide(settings, limits, usage, request);
+    uint64_t left = minus(minus(limits->working, usage->device_bytes), usage->lent_bytes);
+
+    /* What working memory is known to need is not lent, only to be asked back at once. */
+    if (v.host && v.reason == POL_OVER_BUDGET && request->lendable &&
+        settings->placement == POL_PLACEMENT_ADAPTIVE &&
+        request->bytes <= minus(left, request->working_peak))
+        v.lend = minus(left, request->working_peak);
+    if (!v.host)
+        v.recall = min(minus(request->bytes, left), usage->lent_bytes);
+    return v;
 }
 
 const char *pol_placement_name(enum pol_placement placement)

@@ -56,10 +56,12 @@ struct pol_request {
     enum pol_class class;  /* the prediction; of consequence under placement=adaptive alone */
     uint64_t working_peak; /* what working memory took at the most so far; 0: not seen yet */
     enum pol_place place;
+    bool lendable; /* where the budget sends it to the host, it may have VRAM on loan meanwhile */
 };
 
 struct pol_usage {
     uint64_t device_bytes; /* our live bytes in VRAM, this device */
+    uint64_t lent_bytes;   /* VRAM besides, that redirected memory has on loan there */
     uint64_t host_bytes;   /* our live redirected bytes, whole process */
 };
 
@@ -80,6 +82,8 @@ struct pol_verdict {
     bool host;           /* overflow at once; otherwise the device is tried first */
     bool host_if_failed; /* the device came first: may an out-of-memory overflow? */
     enum pol_reason reason;
+    uint64_t lend;   /* host: so much VRAM may be lent for it, at least its size; 0: none */
+    uint64_t recall; /* device: so much of what is lent must come back to make room for it */
 };
 
 struct pol_limits pol_limits(const struct pol_settings *settings, const struct pol_view *view);

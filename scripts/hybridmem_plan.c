@@ -48,7 +48,8 @@ static enum plan_place place(const struct plan *plan, struct plan_placement *pla
                              const struct pol_request *request)
 {
     uint64_t bytes = request->bytes;
-    struct pol_usage usage = {placement->device_bytes, placement->host_bytes};
+    struct pol_usage usage = {.device_bytes = placement->device_bytes,
+                              .host_bytes = placement->host_bytes};
     struct pol_verdict verdict = pol_decide(&plan->settings, &plan->limits, &usage, request);
     bool room =
         bytes <= plan->view.vram_free && placement->device_bytes <= plan->view.vram_free - bytes;

@@ -41,7 +41,7 @@ static struct pol_verdict verdict(enum pol_class class, uint64_t held, uint64_t 
     struct pol_settings settings = cfg_settings(&result.config, 8 * GIB, 64 * GIB);
     struct pol_view view = {8 * GIB, 8 * GIB - held, held, 64 * GIB, 60 * GIB};
     struct pol_limits limits = pol_limits(&settings, &view);
-    struct pol_usage usage = {held, 0};
+    struct pol_usage usage = {.device_bytes = held};
     struct pol_request request = {.bytes = bytes, .class = class};
 
     return pol_decide(&settings, &limits, &usage, &request);

@@ -175,13 +175,13 @@ END_TEST
  */
 
 /* Budget 1000, RAM 500; requests below 10 are small. */
-#define DEVICE(reason, overflow)                                                                   \
+#define DEVICE(why, overflow)                                                                      \
     {                                                                                              \
-        false, overflow, reason                                                                    \
+        .host_if_failed = overflow, .reason = why                                                  \
     }
-#define HOST(reason)                                                                               \
+#define HOST(why)                                                                                  \
     {                                                                                              \
-        true, false, reason                                                                        \
+        .host = true, .reason = why                                                                \
     }
 #define BOTH -1
 
@@ -241,7 +241,8 @@ static const struct pol_limits limits_of_verdicts = {.vram_total = 2000,
 START_TEST(verdict)
 {
     struct pol_limits l = limits_of_verdicts;
-    struct pol_usage usage = {verdicts[_i].device_bytes, verdicts[_i].host_bytes};
+    struct pol_usage usage = {.device_bytes = verdicts[_i].device_bytes,
+                              .host_bytes = verdicts[_i].host_bytes};
     struct pol_request request = {.bytes = verdicts[_i].bytes};
     const struct pol_verdict *expected = &verdicts[_i].verdict;
 
@@ -304,7 +305,8 @@ START_TEST(classes_and_rules)
 {
     struct pol_settings settings = defaults;
     struct pol_limits l = limits_of_verdicts;
-    struct pol_usage usage = {requests[_i].device_bytes, requests[_i].host_bytes};
+    struct pol_usage usage = {.device_bytes = requests[_i].device_bytes,
+                              .host_bytes = requests[_i].host_bytes};
     struct pol_request request = {
         .bytes = requests[_i].bytes, .class = requests[_i].class, .place = requests[_i].place};
     struct pol_verdict v;
@@ -360,6 +362,64 @@ START_TEST(what_may_lie_in_vram_beyond_the_budget)
 }
 END_TEST
 
+/* --- VRAM on loan --------------------------------------------------------------------------------
+ */
+
+static const struct {
+    enum pol_placement placement;
+    enum pol_class class;
+    bool lendable;
+    uint64_t device, lent, peak, bytes;
+    bool host;
+    uint64_t lend, recall;
+} loans[] = {
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, true, 900, 0, 0, 100, false, 0, 0}, /* the budget */
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, true, 950, 0, 0, 100, true, 950, 0},
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, true, 950, 850, 0, 100, true, 100, 0},
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, true, 950, 851, 0, 100, true, 0, 0},
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, true, 950, MAX, 0, 100, true, 0, 0},
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, false, 950, 0, 0, 100, true, 0, 0},
+    {POL_PLACEMENT_STRICT, POL_CLASS_WEIGHTS, true, 950, 0, 0, 100, true, 0, 0},
+    /* what working memory has shown to need is not lent; nor is it the weights' own */
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, true, 950, 0, 850, 100, true, 100, 0},
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, true, 950, 0, 851, 100, true, 0, 0},
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, true, 950, 0, 100, 100, true, 850, 0},
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, true, 950, 0, MAX, 100, true, 0, 0},
+    /* who has VRAM of his own has it back */
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WORKING, false, 950, 850, 0, 100, false, 0, 0},
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WORKING, false, 950, 900, 0, 100, false, 0, 50},
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WORKING, false, 1800, 10, 0, 100, false, 0, 10},
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WORKING, false, 1850, 50, 0, 100, true, 0, 0},
+    {POL_PLACEMENT_ADAPTIVE, POL_CLASS_WEIGHTS, true, 800, 1100, 0, 100, false, 0, 100},
+    {POL_PLACEMENT_DEVICE_FIRST, POL_CLASS_UNKNOWN, false, 1000, 900, 0, 100, false, 0, 100},
+};
+
+START_TEST(what_is_lent_and_comes_back)
+{
+    struct pol_settings settings = defaults;
+    struct pol_limits l = {.vram_total = 2000,
+                           .gpu_budget = 1000,
+                           .working = 1900,
+                           .vram_cap = POL_NONE,
+                           .sys_avail = MAX};
+    struct pol_usage usage = {.device_bytes = loans[_i].device, .lent_bytes = loans[_i].lent};
+    struct pol_request request = {.bytes = loans[_i].bytes,
+                                  .class = loans[_i].class,
+                                  .working_peak = loans[_i].peak,
+                                  .lendable = loans[_i].lendable};
+    struct pol_verdict v;
+
+    settings.placement = loans[_i].placement;
+    settings.min_redirect = 0;
+    v = pol_decide(&settings, &l, &usage, &request);
+    ck_assert_int_eq(v.host, loans[_i].host);
+    ck_assert_uint_eq(v.lend, loans[_i].lend);
+    ck_assert_uint_eq(v.recall, loans[_i].recall);
+    request.place = POL_PLACE_HOST; /* a rule that says the host means it */
+    ck_assert_uint_eq(pol_decide(&settings, &l, &usage, &request).lend, 0);
+}
+END_TEST
+
 /* All of the card that others leave, less 1/64 of it (64 MiB at least); never below the budget. */
 START_TEST(working_memory_may_use_the_card)
 {
@@ -394,7 +454,7 @@ START_TEST(no_limit_is_passed)
 
     settings.min_redirect = 10;
     for (int i = 0; i < n * n * n * n; i++) {
-        struct pol_usage usage = {sizes[i % n], sizes[i / n % n]};
+        struct pol_usage usage = {.device_bytes = sizes[i % n], .host_bytes = sizes[i / n % n]};
         uint64_t bytes = sizes[i / n / n % n];
         struct pol_request request = {.bytes = bytes};
         struct pol_limits l = limits_of_verdicts;
@@ -420,7 +480,7 @@ START_TEST(a_sequence_of_allocations)
 {
     struct pol_view view = {GIB, GIB, 0, 16 * GIB, 12 * GIB};
     struct pol_limits l = pol_limits(&defaults, &view);
-    struct pol_usage usage = {0, 0};
+    struct pol_usage usage = {0};
 
     for (int i = 0; i < 16; i++) {
         struct pol_request request = {.bytes = 128 * MIB};
@@ -468,6 +528,7 @@ int main(void)
     tcase_add_loop_test(core, classes_and_rules, 0, sizeof(requests) / sizeof(requests[0]));
     tcase_add_loop_test(core, what_may_lie_in_vram_beyond_the_budget, 0,
                         sizeof(beyond) / sizeof(beyond[0]));
+    tcase_add_loop_test(core, what_is_lent_and_comes_back, 0, sizeof loans / sizeof loans[0]);
     tcase_add_test(core, working_memory_may_use_the_card);
     tcase_add_test(core, no_limit_is_passed);
     tcase_add_test(core, a_sequence_of_allocations);

@@ -171,7 +171,7 @@ START_TEST(verdicts_are_monotone)
     for (int i = 0; i < ROUNDS; i++) {
         struct pol_settings s = some_settings();
         struct pol_limits l = some_limits(), roomy = l;
-        struct pol_usage u = {number(), number()}, emptier = u;
+        struct pol_usage u = {.device_bytes = number(), .host_bytes = number()}, emptier = u;
         struct pol_request r = some_request();
         struct pol_verdict tight, easy;
 
@@ -202,7 +202,7 @@ START_TEST(classes_are_ordered)
     for (int i = 0; i < ROUNDS; i++) {
         struct pol_settings s = some_settings();
         struct pol_limits l = some_limits();
-        struct pol_usage u = {number(), number()};
+        struct pol_usage u = {.device_bytes = number(), .host_bytes = number()};
         struct pol_request r = some_request();
         struct pol_verdict weights, unknown, working;
 
@@ -229,7 +229,7 @@ START_TEST(every_byte_lies_somewhere)
     for (int i = 0; i < ROUNDS / 100; i++) {
         struct pol_settings s = some_settings();
         struct pol_limits l = some_limits();
-        struct pol_usage u = {0, 0};
+        struct pol_usage u = {0};
         uint64_t asked = 0, unlimited = 0;
 
         for (int n = 0; n < 100; n++) {
@@ -253,6 +253,36 @@ START_TEST(every_byte_lies_somewhere)
 }
 END_TEST
 
+/* What is lent changes no verdict, stays within what working memory could have, and comes back as
+ * far as it is needed. */
+START_TEST(loans_are_no_placement)
+{
+    seed();
+    for (int i = 0; i < ROUNDS; i++) {
+        struct pol_settings s = some_settings();
+        struct pol_limits l = some_limits();
+        struct pol_usage u = {.device_bytes = number(), .host_bytes = number()}, lent = u;
+        struct pol_request r = some_request(), lendable = r;
+        struct pol_verdict without, with;
+        unsigned __int128 used;
+
+        lent.lent_bytes = number();
+        lendable.lendable = any() % 2;
+        without = pol_decide(&s, &l, &u, &r);
+        with = pol_decide(&s, &l, &lent, &lendable);
+        used = (unsigned __int128)lent.device_bytes + lent.lent_bytes;
+        MUST(with.host == without.host && with.reason == without.reason);
+        MUST(without.lend == 0 && without.recall == 0);
+        MUST(!with.lend || (with.host && lendable.lendable && with.lend >= r.bytes));
+        MUST(!with.lend || used + with.lend <= l.working);
+        MUST(with.recall <= lent.lent_bytes);
+        MUST(!with.recall || (!with.host && with.recall <= r.bytes));
+        if (!with.host && with.recall < lent.lent_bytes && with.recall < r.bytes)
+            MUST(used + r.bytes - with.recall <= l.working);
+    }
+}
+END_TEST
+
 /* The same calls, with memory polled once or again in between: what we hold ourselves, and when it
  * was seen, changes no verdict. */
 START_TEST(no_verdict_depends_on_when_memory_was_polled)
@@ -262,7 +292,7 @@ START_TEST(no_verdict_depends_on_when_memory_was_polled)
         struct pol_settings s = some_settings();
         struct pol_view v = some_view();
         struct pol_limits once, again;
-        struct pol_usage u = {0, 0};
+        struct pol_usage u = {0};
 
         v.vram_free += v.device_bytes; /* we begin with nothing */
         v.device_bytes = 0;
@@ -395,6 +425,7 @@ int main(void)
     tcase_add_test(core, verdicts_are_monotone);
     tcase_add_test(core, classes_are_ordered);
     tcase_add_test(core, every_byte_lies_somewhere);
+    tcase_add_test(core, loans_are_no_placement);
     tcase_add_test(core, no_verdict_depends_on_when_memory_was_polled);
     tcase_add_test(core, plans);
     tcase_add_test(core, phases);
