@@ -409,6 +409,21 @@ static const struct tensor *next_tensor(const struct file *f, uint32_t after, ui
     return NULL;
 }
 
+void attribution_expect(struct attribution *at, uint64_t bytes)
+{
+    pthread_mutex_lock(&lock);
+    mappings_look(name_file);
+    for (unsigned f = 0; f < MODELS_MAX && !at->model; f++) {
+        const struct attribution_model *m = &files[f].model;
+        uint32_t i = 0;
+        while (i < files[f].tensors && !is_for(bytes, &files[f].tensor[i]))
+            i++;
+        if (i < files[f].tensors && !m->device_bytes && !m->host_bytes)
+            *at = (struct attribution){files[f].id, i - 1};
+    }
+    pthread_mutex_unlock(&lock);
+}
+
 bool attribution_guess(const struct attribution *at, uint64_t bytes,
                        struct attribution_guess *guess)
 {

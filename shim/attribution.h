@@ -21,7 +21,7 @@
 /* Where a thread's load stands. All zero: nowhere. */
 struct attribution {
     uint32_t model;  /* 0: no model is known */
-    uint32_t tensor; /* the last one uploaded, in the order of the file */
+    uint32_t tensor; /* the last one uploaded, in the order of the file; UINT32_MAX: before them */
 };
 
 /* What an allocation is probably for. */
@@ -43,6 +43,10 @@ enum attribution_news {
 };
 enum attribution_news attribution_upload(struct attribution *at, const struct device *device,
                                          uint64_t src, uint64_t bytes, bool to_host);
+
+/* Nothing was uploaded yet, and `bytes` are allocated: if a model is mapped that has a tensor of
+ * that size, and of which nothing has come so far, *at becomes the place before that tensor. */
+void attribution_expect(struct attribution *at, uint64_t bytes);
 
 /* False if nothing is known of the next allocation: no model is being loaded. */
 bool attribution_guess(const struct attribution *at, uint64_t bytes,

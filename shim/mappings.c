@@ -12,6 +12,7 @@
 #define CREDIT_MAX 16
 #define CREDIT_MS  50
 #define TEXT_MAX   4352 /* a path has at most 4096 bytes */
+#define MODELS     0    /* no address: models, wherever they are */
 
 static struct known {
     uint64_t start, end;
@@ -110,6 +111,21 @@ static void learn(const struct line *line, const struct line *head, mappings_nam
                         .seen = true};
 }
 
+static bool ends_in(const char *text, size_t len, const char *end)
+{
+    size_t n = strlen(end);
+    return len > n && memcmp(text + len - n, end, n) == 0;
+}
+
+static bool is_wanted(const struct line *line, uint64_t wanted)
+{
+    size_t len = strlen(line->path);
+
+    if (wanted != MODELS)
+        return wanted - line->start < line->end - line->start;
+    return ends_in(line->path, len, ".gguf") || ends_in(line->path, len, ".safetensors");
+}
+
 static void take_line(const char *text, uint64_t wanted, struct line *head, mappings_name_fn *name)
 {
     struct line line;
@@ -121,7 +137,7 @@ static void take_line(const char *text, uint64_t wanted, struct line *head, mapp
     for (unsigned i = 0; i < count; i++)
         if (is_same(&known[i], &line))
             is_known = known[i].seen = true;
-    if (!is_known && wanted - line.start < line.end - line.start)
+    if (!is_known && is_wanted(&line, wanted))
         learn(&line, head, name);
 }
 
@@ -201,6 +217,17 @@ bool mappings_find(uint64_t address, mappings_name_fn *name, struct mapping *fou
     if (!k || !k->file)
         return false;
     *found = (struct mapping){k->file, k->offset + (address - k->start), k->end - address};
+    return true;
+}
+
+bool mappings_look(mappings_name_fn *name)
+{
+    int64_t now = now_ms();
+
+    if (now - read_ms < FRESH_MS || !may_read(now))
+        return false;
+    read_maps(MODELS, name);
+    read_ms = now;
     return true;
 }
 

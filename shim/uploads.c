@@ -196,6 +196,15 @@ static enum pol_place ruled_place(struct device *d, const struct alloc_request *
     return place;
 }
 
+/* Does anybody ask for names? */
+static bool wants_names(void)
+{
+    return unlikely(shim_config()->rules.count || shim_config()->skip_clip);
+}
+
+/* Smaller ones are of no consequence before a load has begun. */
+#define EXPECT_MIN (UINT64_C(16) << 20)
+
 /* What is known of a load is better evidence than the stream of calls: a tensor that was not there
  * yet and comes next in the file is no working memory, whatever its shape. */
 void uploads_predict(struct device *device, const struct alloc_request *request,
@@ -204,6 +213,10 @@ void uploads_predict(struct device *device, const struct alloc_request *request,
     struct seat *s = seat_of(device);
     struct attribution_guess guess;
     int cancel = cancel_defer();
+
+    if (wants_names() && !s->load.model && asked->bytes >= EXPECT_MIN && !request->physical &&
+        pol_phase_class(&s->phase, 0) != POL_CLASS_WORKING)
+        attribution_expect(&s->load, asked->bytes);
     bool known = s->load.model && attribution_guess(&s->load, asked->bytes, &guess);
 
     /* One handle of several says nothing of the range that they are mapped to. */
@@ -219,7 +232,7 @@ void uploads_predict(struct device *device, const struct alloc_request *request,
     /* A text encoder's work tells nothing of what sampling needs. */
     if (known && (s->type & s->shown))
         asked->working_peak = s->phase.working_peak;
-    if (unlikely(shim_config()->rules.count || shim_config()->skip_clip))
+    if (wants_names())
         asked->place = ruled_place(device, request, asked->bytes, known ? &guess : NULL);
     cancel_allow(cancel);
 }
