@@ -273,6 +273,11 @@ int arena_kind(const struct arena *a)
     return a->kind;
 }
 
+void arena_set_kind(struct arena *a, int kind)
+{
+    a->kind = kind;
+}
+
 bool arena_is_empty(const struct arena *a)
 {
     return a->used == 0;
@@ -443,15 +448,18 @@ bool arena_find(uint64_t address, struct arena_block *block)
     return true;
 }
 
-void arena_for_each(struct arena *a, void (*each)(const struct arena_block *block))
+bool arena_for_each(struct arena *a, bool (*each)(const struct arena_block *block, void *arg),
+                    void *arg)
 {
     uint32_t at = live_last(&a->live, a->granules - 1);
 
     while (at != LIVE_NONE) {
         struct arena_block block = block_at(a, at);
-        each(&block);
+        if (!each(&block, arg))
+            return false;
         at = at ? live_last(&a->live, at - 1) : LIVE_NONE;
     }
+    return true;
 }
 
 static struct span *span_of(const struct arena_block *b)

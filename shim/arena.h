@@ -41,6 +41,7 @@ uint64_t arena_base(const struct arena *arena);
 uint64_t arena_bytes(const struct arena *arena);
 void *arena_owner(const struct arena *arena);
 int arena_kind(const struct arena *arena);
+void arena_set_kind(struct arena *arena, int kind);
 /* True when no block is live or retired. */
 bool arena_is_empty(const struct arena *arena);
 
@@ -83,8 +84,9 @@ bool arena_find(uint64_t address, struct arena_block *block);
 #define ARENA_TAG_MAX 32767u
 void arena_tag(struct arena_block *block, unsigned tag);
 
-/* Calls `each` for every live block. */
-void arena_for_each(struct arena *arena, void (*each)(const struct arena_block *block));
+/* Calls `each` for every live block, until it says false; false then. */
+bool arena_for_each(struct arena *arena, bool (*each)(const struct arena_block *block, void *arg),
+                    void *arg);
 
 /* A mark on a live block that its owner may set and ask for; a new block has none. Thread-safe. */
 void arena_mark(const struct arena_block *block, bool mark);

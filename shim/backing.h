@@ -33,6 +33,7 @@ struct alloc_request {
     /* cuMemCreate: the result's address is a handle, and no context is needed. */
     const CUmemAllocationProp *physical;
     enum alloc_stays stays;
+    uint64_t lend; /* if it goes to the host, it may have VRAM on loan: room for that, or 0 */
 };
 
 struct alloc_result {
@@ -107,6 +108,33 @@ uint64_t backing_host_pinned_peak(void);
 /* A forked child. */
 void backing_host_forget(void);
 
+/* --- VRAM on loan (backing_loan.c) -------------------------------------------------------------
+ */
+
+/* A redirected block that lies in VRAM until backing_loan_recall() moves it to host memory, whose
+ * room is kept for it. At most `vram` bytes are lent for it, `room` as above. Its address stays.
+ * For use from now on; freed by backing_host_free(). False, and nothing changed, where none is to
+ * be had.
+ */
+bool backing_loan_alloc(struct context *context, uint64_t bytes, uint64_t vram, uint64_t room,
+                        struct arena_block *block);
+
+/* May anything be lent on this device? Neither the driver nor a graph forbids it, as far as is
+ * known.
+ */
+bool backing_loan_works(const struct device *device);
+
+/* Moves what was lent last until `bytes` of VRAM have come free, or all that was lent. Waits for
+ * the context to be idle. False, and nothing changed, where nothing is lent or nothing can be
+ * moved. */
+bool backing_loan_recall(struct device *device, uint64_t bytes);
+
+/* An empty arena of this backing ends, or its context has; with the pool's lock held. */
+void backing_loan_end(struct host_pool *pool, struct arena *arena);
+
+/* A forked child. */
+void backing_loan_forget(void);
+
 /* --- physical host memory (backing_vmm.c) ---------------------------------------------------- */
 
 /* Can this request lie in host memory, where the driver takes it as the device's? What it is asked
@@ -117,6 +145,10 @@ bool backing_vmm_suits(const struct device *device, const struct alloc_request *
  * and nothing changed, if there is none to be had. For requests that suit. */
 bool backing_vmm_create(struct device *device, const struct alloc_request *request, uint64_t room,
                         CUmemGenericAllocationHandle *handle);
+
+/* The NUMA node next to the device, and the granularity that suits both; false where its memory
+ * cannot be mapped for the device. */
+bool backing_vmm_node(const struct device *device, int *node, size_t *granularity);
 
 /* A forked child. */
 void backing_vmm_forget(void);

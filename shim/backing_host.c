@@ -10,6 +10,7 @@
 #include "shim/claims.h"
 #include "shim/hooks.h"
 #include "shim/host_budget.h"
+#include "shim/host_pool.h"
 #include "shim/log.h"
 #include "shim/mempool.h"
 #include "shim/pin.h"
@@ -108,7 +109,7 @@ static struct arena *unpin(struct arena *arena)
 
 /* --- a context's pool ------------------------------------------------------------------------ */
 
-static bool pool_add(struct host_pool *pool, struct arena *arena)
+bool host_pool_add(struct host_pool *pool, struct arena *arena)
 {
     if (!pool->arenas) {
         void *p = mmap(NULL, POOL_ARENAS_MAX * sizeof *pool->arenas, PROT_READ | PROT_WRITE,
@@ -125,14 +126,21 @@ static bool pool_add(struct host_pool *pool, struct arena *arena)
 }
 
 /* Newest first: it is the largest, and has been cut least. */
-static uint64_t pool_alloc(struct host_pool *pool, uint64_t bytes)
+uint64_t host_pool_alloc(struct host_pool *pool, uint64_t bytes, bool lent)
 {
     for (uint32_t i = pool->count; i-- > 0;) {
+        if ((arena_kind(pool->arenas[i]) == HOST_LENT) != lent)
+            continue;
         uint64_t address = arena_alloc(pool->arenas[i], bytes);
         if (address)
             return address;
     }
     return 0;
+}
+
+static uint64_t pool_alloc(struct host_pool *pool, uint64_t bytes)
+{
+    return host_pool_alloc(pool, bytes, false);
 }
 
 /* Another thread is reclaiming: waits until it is done. False if none was. */
@@ -175,13 +183,13 @@ static bool pool_reclaim(struct host_pool *pool)
 }
 
 /* Blocks that streams have finished with by now. Nothing may be asked while a stream captures. */
-static bool pool_drain(struct host_pool *pool)
+bool host_pool_drain(struct host_pool *pool)
 {
     return pool->pending.count && !context_capturing() && pending_drain(&pool->pending);
 }
 
-/* Gives empty arenas back until at most `keep` bytes of them are left. Lock held, as above: an
- * arena that is being unpinned is no longer in the pool. */
+/* Gives empty arenas back until at most `keep` bytes of them are left; VRAM is not kept. Lock held,
+ * as above: an arena that is being unpinned is no longer in the pool. */
 static void pool_trim(struct context *context, uint64_t keep)
 {
     struct host_pool *pool = &context->pool;
@@ -190,23 +198,44 @@ static void pool_trim(struct context *context, uint64_t keep)
     for (uint32_t i = 0; i < pool->count && !pool->reclaiming;) {
         struct arena *arena = pool->arenas[i];
         uint64_t bytes = arena_bytes(arena);
-        if (!arena_is_empty(arena) || kept + bytes <= keep) {
+        bool loan = host_pool_is_loan(arena);
+        if (!arena_is_empty(arena) || (!loan && kept + bytes <= keep)) {
             kept += arena_is_empty(arena) ? bytes : 0;
             i++;
             continue;
         }
         pool->arenas[i] = pool->arenas[--pool->count];
         pool->pinned -= bytes;
+        if (loan) {
+            backing_loan_end(pool, arena);
+            continue;
+        }
         pthread_mutex_unlock(&pool->lock);
         arena = unpin(arena);
         pthread_mutex_lock(&pool->lock);
         if (arena) {
-            pool_add(pool, arena);
+            host_pool_add(pool, arena);
             return;
         }
         i = 0; /* others may have changed the pool meanwhile */
         kept = 0;
     }
+}
+
+bool host_pool_settle(struct context *context)
+{
+    struct host_pool *pool = &context->pool;
+
+    if (pool->reclaiming)
+        return false;
+    for (uint32_t i = 0; i < pool->count; i++) {
+        arena_close_batch(pool->arenas[i]);
+        arena_release(pool->arenas[i]);
+    }
+    pool->retired = 0;
+    pending_release(&pool->pending, pool->pending.serial);
+    pool_trim(context, UINT64_MAX);
+    return true;
 }
 
 /* How much to pin for `need`: more than that if the room allows, 0 if there is no room. Counted in
@@ -270,7 +299,7 @@ static bool pool_grow(struct context *context, uint64_t bytes, uint64_t room)
     if (arena)
         pool->kind = kind;
     note_peak();
-    if (arena && !pool_add(pool, arena)) {
+    if (arena && !host_pool_add(pool, arena)) {
         unpin(arena);
         return false;
     }
@@ -293,10 +322,10 @@ bool backing_host_alloc(struct context *context, uint64_t bytes, uint64_t room,
 
     pthread_mutex_lock(&pool->lock);
     if (order)
-        address = pending_reuse(&pool->pending, pending_key(order), bytes);
+        address = pending_reuse(&pool->pending, pending_key(order), bytes, HOST_LENT);
     if (!address)
         address = pool_alloc(pool, bytes);
-    if (!address && pool_drain(pool))
+    if (!address && host_pool_drain(pool))
         address = pool_alloc(pool, bytes);
     /* The driver's stream-ordered allocation does not wait for the device if it can help it. */
     if (!address && order)
@@ -335,7 +364,8 @@ static bool hold_for_stream(struct context *context, struct arena *arena, uint64
         return false;
     arena_hold(arena, address, block);
     pending_add(&pool->pending, block, pending_key(order), event);
-    if ((pool->pending.bytes > RETIRED_MAX || pending_is_full(&pool->pending)) && pool_drain(pool))
+    if ((pool->pending.bytes > RETIRED_MAX || pending_is_full(&pool->pending)) &&
+        host_pool_drain(pool))
         pool_trim(context, KEEP_EMPTY);
     return true;
 }
@@ -396,9 +426,11 @@ bool backing_host_free(uint64_t address, const struct stream_order *order,
     return was_live;
 }
 
-static void leave_pool(const struct arena_block *block)
+static bool leave_pool(const struct arena_block *block, void *arg)
 {
+    (void)arg;
     mempool_sub(block->tag, block->bytes);
+    return true;
 }
 
 uint64_t backing_host_drop(struct context *context)
@@ -411,7 +443,11 @@ uint64_t backing_host_drop(struct context *context)
         struct arena *arena = pool->arenas[--pool->count];
         uint64_t base = arena_base(arena), bytes = arena_bytes(arena);
         int kind = arena_kind(arena);
-        arena_for_each(arena, leave_pool);
+        arena_for_each(arena, leave_pool, NULL);
+        if (host_pool_is_loan(arena)) {
+            backing_loan_end(pool, arena);
+            continue;
+        }
         arena_destroy(arena);
         claims_unsettle(bytes);
         pin_drop((void *)(uintptr_t)base, bytes, (enum host_kind)kind);

@@ -121,6 +121,15 @@ bool backing_vmm_suits(const struct device *d, const struct alloc_request *reque
     return false;
 }
 
+bool backing_vmm_node(const struct device *d, int *node, size_t *granularity)
+{
+    struct host_side side = look_at(d);
+
+    *node = side.node;
+    *granularity = side.granularity;
+    return side.state == WORKS;
+}
+
 bool backing_vmm_create(struct device *d, const struct alloc_request *request, uint64_t room,
                         CUmemGenericAllocationHandle *handle)
 {

@@ -147,6 +147,22 @@ void context_bury(struct context *context)
     change_state(context, CONTEXT_DEAD);
 }
 
+struct context *context_only(const struct device *device)
+{
+    struct context *only = NULL;
+    unsigned count = 0;
+
+    pthread_mutex_lock(&lock);
+    for (struct context *c = all; c; c = c->next)
+        if (c->state != CONTEXT_DEAD && c->device == device) {
+            only = c;
+            count++;
+        }
+    bool alive = count == 1 && only->state == CONTEXT_ALIVE;
+    pthread_mutex_unlock(&lock);
+    return alive ? only : NULL;
+}
+
 void context_forget_stream(CUstream stream)
 {
     pthread_mutex_lock(&lock);

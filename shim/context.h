@@ -12,12 +12,15 @@
 #include <stdint.h>
 
 struct arena;
+struct loan;
 
 /* How a context's redirected memory is pinned. */
 enum host_kind {
     HOST_UNDECIDED,
     HOST_REGISTERED, /* our pages, cuMemHostRegister */
     HOST_PINNED,     /* cuMemHostAlloc's pages */
+    HOST_LENT,       /* VRAM on loan (backing_loan.c) */
+    HOST_RECALLED,   /* it was; now the driver's host memory */
 };
 
 #define POOL_ARENAS_MAX 4096
@@ -34,6 +37,7 @@ struct host_pool {
     bool reclaiming;  /* a thread waits for the context to be idle */
     pthread_cond_t reclaimed;
     struct pending pending; /* blocks freed in stream order */
+    struct loan *loans;     /* youngest first (backing_loan.c) */
 };
 
 enum context_state {
@@ -71,6 +75,9 @@ void context_begin_end(CUcontext handle);
 struct context *context_next_ending(CUcontext handle);
 void context_revive(struct context *context);
 void context_bury(struct context *context);
+
+/* The device's only context; NULL if it has none, or several. */
+struct context *context_only(const struct device *device);
 
 /* A stream is about to be destroyed. */
 void context_forget_stream(CUstream stream);

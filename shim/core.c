@@ -64,7 +64,9 @@ static bool take_host(struct context *context, const struct alloc_request *reque
 
     if (request->physical)
         return backing_vmm_create(context->device, request, room, &result->address);
-    if (backing_host_alloc(context, request->bytes, room, request->order, &block)) {
+    if ((request->lend &&
+         backing_loan_alloc(context, request->bytes, request->lend, room, &block)) ||
+        backing_host_alloc(context, request->bytes, room, request->order, &block)) {
         if (request->pool_tag) {
             arena_tag(&block, request->pool_tag);
             mempool_add(request->pool_tag, request->bytes);
@@ -140,7 +142,7 @@ static struct pol_verdict decide(struct device *d, const struct pol_request *req
 {
     pthread_mutex_lock(&d->lock);
     *limits = *device_limits(d, false);
-    struct pol_usage usage = {ledger_sum(&d->vram), core_host_bytes()};
+    struct pol_usage usage = {ledger_sum(&d->vram), atomic_load(&d->lent_bytes), core_host_bytes()};
     struct pol_verdict v = pol_decide(&d->settings, limits, &usage, request);
     *reserved = v.reason == POL_FITS || v.reason == POL_CARD ? request->bytes : 0;
     if (*reserved)
@@ -196,39 +198,87 @@ static CUresult refuse_once(const struct alloc_request *request)
     return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+/* What is lent comes back before anything else gives way. */
+static bool make_room(struct device *d, uint64_t bytes)
+{
+    if (likely(!atomic_load_explicit(&d->lent_bytes, memory_order_relaxed)))
+        return false;
+    int cancel = cancel_defer();
+    bool came = backing_loan_recall(d, bytes);
+    cancel_allow(cancel);
+    return came;
+}
+
+bool core_make_room(uint64_t bytes)
+{
+    struct context *context = context_current();
+    return context && make_room(context->device, bytes);
+}
+
+/* A request on its way. */
+struct course {
+    bool reclaim;    /* an out-of-memory makes the caller give back its cache and try again */
+    bool stays;      /* a rule leaves it to the driver */
+    bool tried_host; /* in vain */
+    bool exhausted;  /* it should overflow and cannot, which is counted */
+    uint64_t reserved;
+};
+
+enum next { ASK_DRIVER, REFUSE_ONCE, DONE };
+
+/* What the policy says, as far as it is not VRAM. */
+static enum next ask_policy(struct context *context, struct alloc_request *request,
+                            struct course *c, struct alloc_result *result)
+{
+    struct device *d = context->device;
+    struct pol_request asked = {.bytes = request->bytes};
+    struct pol_limits limits;
+
+    uploads_predict(d, request, &asked);
+    struct pol_verdict v = decide(d, &asked, &limits, &c->reserved);
+    request->lend = v.lend;
+    c->stays = asked.place == POL_PLACE_SKIP;
+    /* While a stream captures, the driver owns what is allocated, as long as it can. */
+    if (v.host && !context_capturing() && may_move(request, d, MAY_MOVE)) {
+        if (c->reclaim && !v.lend)
+            return REFUSE_ONCE;
+        if (redirect(context, request, limits.sys_avail, pol_reason_text(v.reason), result))
+            return DONE;
+        c->tried_host = true;
+    }
+    if (v.recall && c->reclaim && !context_capturing()) {
+        ledger_sub(&d->vram, c->reserved);
+        return REFUSE_ONCE;
+    }
+    if (v.recall)
+        make_room(d, v.recall);
+    c->exhausted = c->tried_host || v.reason == POL_HOST_EXHAUSTED;
+    if (c->exhausted)
+        count_insufficient(d, request->bytes, &limits);
+    return ASK_DRIVER;
+}
+
 /* By the verdict, and where that is the device, by host memory if the driver has none left. */
 static CUresult serve(struct context *context, struct alloc_request *request,
                       struct alloc_result *result)
 {
     struct device *d = context->device;
-    struct pol_request asked = {.bytes = request->bytes};
-    struct pol_limits limits;
-    uint64_t reserved = 0;
-    bool tried_host = false, exhausted = false;
-    bool reclaim = !request->order && !request->pitched && !request->physical &&
-                   reclaim_begins(request->bytes);
+    struct course c = {.reclaim = !request->order && !request->pitched && !request->physical &&
+                                  reclaim_begins(request->bytes)};
+    enum next next = ASK_DRIVER;
 
-    if (request->bytes >= atomic_load_explicit(&d->small_below, memory_order_relaxed)) {
-        uploads_predict(d, request, &asked);
-        struct pol_verdict v = decide(d, &asked, &limits, &reserved);
-        /* While a stream captures, the driver owns what is allocated, as long as it can. */
-        if (v.host && !context_capturing() && may_move(request, d, MAY_MOVE)) {
-            if (reclaim)
-                return refuse_once(request);
-            if (redirect(context, request, limits.sys_avail, pol_reason_text(v.reason), result))
-                return CUDA_SUCCESS;
-            tried_host = true;
-        }
-        exhausted = tried_host || v.reason == POL_HOST_EXHAUSTED;
-        if (exhausted)
-            count_insufficient(d, request->bytes, &limits);
-    }
-    CUresult r = backing_device_alloc(context, request, reserved, result);
-    if (r == CUDA_ERROR_OUT_OF_MEMORY && reclaim && !context_capturing())
+    if (request->bytes >= atomic_load_explicit(&d->small_below, memory_order_relaxed))
+        next = ask_policy(context, request, &c, result);
+    if (next != ASK_DRIVER)
+        return next == DONE ? CUDA_SUCCESS : refuse_once(request);
+    CUresult r = backing_device_alloc(context, request, c.reserved, result);
+    if (r == CUDA_ERROR_OUT_OF_MEMORY && c.reclaim && !context_capturing())
         return refuse_once(request);
-    if (r == CUDA_ERROR_OUT_OF_MEMORY && !tried_host && asked.place != POL_PLACE_SKIP) {
+    if (r == CUDA_ERROR_OUT_OF_MEMORY && make_room(d, request->bytes))
+        r = backing_device_alloc(context, request, 0, result);
+    if (r == CUDA_ERROR_OUT_OF_MEMORY && !c.tried_host && !c.stays) {
         int cancel = cancel_defer();
-        r = overflow(context, request, exhausted, result);
+        r = overflow(context, request, c.exhausted, result);
         cancel_allow(cancel);
     }
     if (r == CUDA_ERROR_OUT_OF_MEMORY)
@@ -351,6 +401,7 @@ void core_forget_everything(void)
     context_forget_all();
     device_forget();
     backing_host_forget();
+    backing_loan_forget();
     backing_vmm_forget();
     mempool_forget();
     window_after_fork();

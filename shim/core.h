@@ -18,6 +18,10 @@ CUresult core_alloc(const struct alloc_request *request, struct alloc_result *re
 CUresult core_free(CUdeviceptr address, const struct stream_order *order, backing_free_fn *how,
                    void *arg);
 
+/* The driver was out of memory for something else on the current context's device: does anything
+ * that is lent come back, `bytes` of it if there is as much? Then the driver may be asked again. */
+bool core_make_room(uint64_t bytes);
+
 /* A physical allocation that core_alloc() counted is gone. */
 void core_physical_ended(struct device *device, uint64_t bytes, bool host);
 

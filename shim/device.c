@@ -142,7 +142,7 @@ static bool memory_info(struct device *d, size_t *free_bytes, size_t *total)
     }
     if (driver.cuDeviceTotalMem_v2(total, d->handle) != CUDA_SUCCESS)
         return false;
-    uint64_t ours = ledger_sum(&d->vram);
+    uint64_t ours = ledger_sum(&d->vram) + atomic_load(&d->lent_bytes);
     *free_bytes = ours < *total ? *total - (size_t)ours : 0;
     return true;
 }
@@ -157,7 +157,7 @@ static void poll(struct device *d, bool fresh)
     if (answered) {
         view.vram_total = total;
         view.vram_free = free_bytes;
-        view.device_bytes = ledger_sum(&d->vram) + mempool_kept(d);
+        view.device_bytes = ledger_sum(&d->vram) + atomic_load(&d->lent_bytes) + mempool_kept(d);
         d->settings = cfg_settings(shim_config(), total, view.ram_total);
         d->limits = pol_limits(&d->settings, &view);
         d->polled = true;

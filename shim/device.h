@@ -26,6 +26,8 @@ struct device {
     struct ledger vram;    /* live bytes that the driver gave in this device's contexts */
     struct ledger managed; /* cuMemAllocManaged: counted, not budgeted */
 
+    _Atomic uint64_t lent_bytes; /* VRAM that redirected memory has on loan (backing_loan.c) */
+
     pthread_mutex_t lock; /* guards what follows */
     struct pol_settings settings;
     struct pol_limits limits;
@@ -35,6 +37,8 @@ struct device {
     /* Statistics. */
     _Atomic uint64_t host_bytes;
     _Atomic uint64_t host_bytes_peak;
+    _Atomic uint64_t lent_bytes_peak;
+    _Atomic uint64_t recalled_bytes; /* that had to move to host memory */
     _Atomic uint64_t redirected_allocations;
     _Atomic uint64_t redirected_bytes;
     _Atomic uint64_t insufficient; /* requests that should have overflowed and could not */

@@ -3,6 +3,7 @@
  */
 #include "shim/array.h"
 #include "shim/backing.h"
+#include "shim/core.h"
 #include "shim/hooks.h"
 #include "shim/init.h"
 
@@ -31,6 +32,8 @@ static void note_array(const void *handle, const CUDA_ARRAY3D_DESCRIPTOR *shape,
             return driver.symbol args;                                                             \
         int saved = shim_enter();                                                                  \
         CUresult r = driver.symbol args;                                                           \
+        if (r == CUDA_ERROR_OUT_OF_MEMORY && core_make_room(array_bytes(__VA_ARGS__, levels)))     \
+            r = driver.symbol args;                                                                \
         if (r == CUDA_SUCCESS)                                                                     \
             note_array(*pHandle, __VA_ARGS__, levels);                                             \
         shim_leave(saved);                                                                         \

@@ -7,13 +7,39 @@
  * for the device meanwhile might wait for ever ("Improper use of this API may deadlock the
  * application", cuStreamWaitValue32). After the first of either kind nothing moves any more.
  */
+#include "shim/core.h"
 #include "shim/gate.h"
 #include "shim/hooks.h"
+#include "shim/init.h"
 
+/* A kernel may need VRAM that the driver has not set aside yet: its code, local memory. */
+#define LAUNCH_ROOM (UINT64_C(128) << 20)
+
+static bool make_room(void)
+{
+    int saved = shim_enter();
+    bool came = core_make_room(LAUNCH_ROOM);
+
+    shim_leave(saved);
+    return came;
+}
+
+/* Two functions, so that the first is a jump. */
 #define LAUNCH(symbol, params, args)                                                               \
+    static __attribute__((noinline)) CUresult gated_##symbol params                                \
+    {                                                                                              \
+        CUresult r;                                                                                \
+                                                                                                   \
+        do {                                                                                       \
+            bool entered = gate_enter();                                                           \
+            r = driver.symbol args;                                                                \
+            gate_leave(entered);                                                                   \
+        } while (r == CUDA_ERROR_OUT_OF_MEMORY && make_room());                                    \
+        return r;                                                                                  \
+    }                                                                                              \
     CUresult symbol params                                                                         \
     {                                                                                              \
-        GATED(driver.symbol args);                                                                 \
+        return likely(!gate_is_used()) ? driver.symbol args : gated_##symbol args;                 \
     }
 #define LAUNCH2(symbol, params, args)                                                              \
     LAUNCH(symbol, params, args)                                                                   \

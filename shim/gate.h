@@ -18,13 +18,17 @@ void gate_leave_slow_(void);
  * address begins after that. */
 void gate_use(void);
 
+static inline bool gate_is_used(void)
+{
+    return atomic_load_explicit(&gate_used_, memory_order_relaxed);
+}
+
 /* Brackets a driver call: gate_leave() takes what gate_enter() gave. Waits while the gate is
  * closed. False, and nothing to leave, while the gate is not in use and for a call inside another
  * one of the same thread. In between the thread is not cancelled. Keep errno. */
 static inline bool gate_enter(void)
 {
-    return __builtin_expect(atomic_load_explicit(&gate_used_, memory_order_relaxed), 0) &&
-           gate_enter_slow_();
+    return __builtin_expect(gate_is_used(), 0) && gate_enter_slow_();
 }
 
 static inline void gate_leave(bool entered)

@@ -22,6 +22,7 @@
 /* Functions of the driver that we call and do not intercept: CALL(symbol, params, args). */
 #define DRIVER_CALLS(CALL)                                                                         \
     CALL(cuDeviceGet, (CUdevice * device, int ordinal), (device, ordinal))                         \
+    CALL(cuDeviceGetCount, (int *count), (count))                                                  \
     CALL(cuDeviceGetAttribute, (int *value, CUdevice_attribute attribute, CUdevice dev),           \
          (value, attribute, dev))                                                                  \
     CALL(cuDeviceGetUuid, (CUuuid * uuid, CUdevice dev), (uuid, dev))                              \

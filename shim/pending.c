@@ -106,12 +106,13 @@ static void take_out(struct pending *p, uint32_t i)
     memmove(&p->tickets[i], &p->tickets[i + 1], (--p->count - i) * sizeof *p->tickets);
 }
 
-uint64_t pending_reuse(struct pending *p, CUstream key, uint64_t bytes)
+uint64_t pending_reuse(struct pending *p, CUstream key, uint64_t bytes, int avoid)
 {
     for (uint32_t n = 0; key && n < REUSE_DEPTH && n < p->count; n++) {
         uint32_t i = p->count - 1 - n;
         const struct ticket t = p->tickets[i];
-        if (t.key == key && arena_held_bytes(t.arena, t.address) / 5 * 4 <= bytes &&
+        if (t.key == key && arena_kind(t.arena) != avoid &&
+            arena_held_bytes(t.arena, t.address) / 5 * 4 <= bytes &&
             arena_revive(t.arena, t.address, bytes)) {
             take_out(p, i);
             return t.address;

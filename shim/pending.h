@@ -53,8 +53,8 @@ bool pending_add(struct pending *pending, const struct arena_block *block, CUstr
 bool pending_is_full(const struct pending *pending);
 
 /* A block of the same stream that fits `bytes` without much waste, live again: its address, or 0.
- */
-uint64_t pending_reuse(struct pending *pending, CUstream key, uint64_t bytes);
+ * None from an arena of the kind `avoid`. */
+uint64_t pending_reuse(struct pending *pending, CUstream key, uint64_t bytes, int avoid);
 
 /* Releases blocks whose events have completed. True if there were any. Does not wait. */
 bool pending_drain(struct pending *pending);

@@ -86,7 +86,7 @@ static bool registration_works(const struct context *context)
 /* Or does the user? */
 static bool may_choose(void)
 {
-    return shim_config()->backing == CFG_BACKING_AUTO;
+    return shim_config()->backing == CFG_BACKING_AUTO || shim_config()->backing == CFG_BACKING_VMM;
 }
 
 enum host_kind pin_kind(const struct context *context)

@@ -41,7 +41,9 @@ uint64_t report_total(struct device *device, uint64_t total)
 
 uint64_t report_free(struct device *device, uint64_t free_bytes, uint64_t total)
 {
-    uint64_t beyond, left = free_vram(device, free_bytes, total, &beyond);
+    /* What is lent comes back to whoever asks: it is the host's share that is in use. */
+    uint64_t lent = atomic_load_explicit(&device->lent_bytes, memory_order_relaxed);
+    uint64_t beyond, left = free_vram(device, free_bytes + lent, total, &beyond);
     uint64_t host = is_hybrid() ? free_host() : 0;
 
     return left + (host > beyond ? host - beyond : 0);

@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 struct snapshot {
-    uint64_t vram, vram_peak, host, host_peak, managed, allocations, bytes, insufficient, refused;
+    uint64_t vram, vram_peak, host, host_peak, lent, lent_peak, recalled, managed, allocations,
+        bytes, insufficient, refused;
 };
 
 static struct snapshot take(struct device *d)
@@ -24,6 +25,9 @@ static struct snapshot take(struct device *d)
         .vram_peak = atomic_load(&d->vram.peak),
         .host = atomic_load(&d->host_bytes),
         .host_peak = atomic_load(&d->host_bytes_peak),
+        .lent = atomic_load(&d->lent_bytes),
+        .lent_peak = atomic_load(&d->lent_bytes_peak),
+        .recalled = atomic_load(&d->recalled_bytes),
         .managed = ledger_sum(&d->managed),
         .allocations = atomic_load(&d->redirected_allocations),
         .bytes = atomic_load(&d->redirected_bytes),
@@ -121,13 +125,17 @@ static void write_json(int fd, bool *failed)
         put_limits(&out, d);
         put(&out,
             "\"device_bytes\":%llu,\"device_bytes_peak\":%llu,"
-            "\"host_bytes\":%llu,\"host_bytes_peak\":%llu,\"managed_bytes\":%llu,"
+            "\"host_bytes\":%llu,\"host_bytes_peak\":%llu,"
+            "\"lent_bytes\":%llu,\"lent_bytes_peak\":%llu,\"recalled_bytes\":%llu,"
+            "\"managed_bytes\":%llu,"
             "\"redirected_allocations\":%llu,\"redirected_bytes\":%llu,\"insufficient\":%llu,"
             "\"refused\":%llu}",
             (unsigned long long)s.vram, (unsigned long long)s.vram_peak, (unsigned long long)s.host,
-            (unsigned long long)s.host_peak, (unsigned long long)s.managed,
-            (unsigned long long)s.allocations, (unsigned long long)s.bytes,
-            (unsigned long long)s.insufficient, (unsigned long long)s.refused);
+            (unsigned long long)s.host_peak, (unsigned long long)s.lent,
+            (unsigned long long)s.lent_peak, (unsigned long long)s.recalled,
+            (unsigned long long)s.managed, (unsigned long long)s.allocations,
+            (unsigned long long)s.bytes, (unsigned long long)s.insufficient,
+            (unsigned long long)s.refused);
         comma = ",";
     }
     put(&out, "],\"models\":[");

@@ -232,6 +232,9 @@ void uploads_predict(struct device *device, const struct alloc_request *request,
     /* A text encoder's work tells nothing of what sampling needs. */
     if (known && (s->type & s->shown))
         asked->working_peak = s->phase.working_peak;
+    /* Of all that is uploaded only a model's weights are sure to be nothing but read by kernels. */
+    asked->lendable = known && asked->class == POL_CLASS_WEIGHTS && !request->physical &&
+                      shim_config()->backing == CFG_BACKING_VMM && backing_loan_works(device);
     if (wants_names())
         asked->place = ruled_place(device, request, asked->bytes, known ? &guess : NULL);
     cancel_allow(cancel);

@@ -227,8 +227,8 @@ def test_stats_file(run, tmp_path):
     device = stats["devices"][0]
     assert set(device) == {
         "ordinal", "vram_total", "vram_reserved", "gpu_budget", "device_bytes", "device_bytes_peak",
-        "host_bytes", "host_bytes_peak", "managed_bytes", "redirected_allocations",
-        "redirected_bytes", "insufficient", "refused",
+        "host_bytes", "host_bytes_peak", "lent_bytes", "lent_bytes_peak", "recalled_bytes",
+        "managed_bytes", "redirected_allocations", "redirected_bytes", "insufficient", "refused",
     }
     total = device["vram_total"]
     assert (total, device["vram_reserved"]) == (256 << 20, 0)

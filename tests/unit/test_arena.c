@@ -153,10 +153,11 @@ END_TEST
 static unsigned visited;
 static uint64_t visited_bytes;
 
-static void visit(const struct arena_block *block)
+static bool visit(const struct arena_block *block, void *stop_at)
 {
     visited += block->tag;
     visited_bytes += block->bytes;
+    return !stop_at || block->base != *(const uint64_t *)stop_at;
 }
 
 /* A tag stays with its block beside mark and id, and does not come back with a new one. */
@@ -180,17 +181,19 @@ START_TEST(tags)
     ck_assert(arena_find(p[0], &block));
     arena_tag(&block, 5);
     retire(a, p[1]);
-    arena_for_each(a, visit);
+    ck_assert(arena_for_each(a, visit, NULL));
     ck_assert_uint_eq(visited, ARENA_TAG_MAX + 5);
     ck_assert_uint_eq(visited_bytes, 1000 + 1002);
+    ck_assert(!arena_for_each(a, visit, &p[2])); /* the last comes first */
+    ck_assert_uint_eq(visited_bytes, 1000 + 1002 + 1002);
     ck_assert(arena_hold(a, p[2], &block));
     ck_assert_uint_eq(block.tag, ARENA_TAG_MAX);
     ck_assert(arena_revive(a, p[2], 10));
     ck_assert(arena_find(p[2], &block));
     ck_assert_uint_eq(block.tag, 0);
     arena_destroy(a);
-    arena_for_each(a, visit); /* nothing */
-    ck_assert_uint_eq(visited_bytes, 1000 + 1002);
+    ck_assert(arena_for_each(a, visit, NULL)); /* nothing */
+    ck_assert_uint_eq(visited_bytes, 1000 + 1002 + 1002);
 }
 END_TEST
 

@@ -1,0 +1,427 @@
+/* backing_loan.c: VRAM on loan: redirected blocks that lie in VRAM as long as nobody needs the
+ * room.
+ *
+ * A model's weights beyond the budget would be read over PCIe in each step while a part of the card
+ * lies idle, waiting for working memory that may never come. Here they have that part, in arenas of
+ * addresses that the driver keeps apart from the memory behind them (cuMemAddressReserve,
+ * cuMemMap). When something else needs VRAM, arenas move to host memory, the youngest first: the
+ * gate is shut, so that nothing can use them (gate.h), the bytes are copied and other memory is
+ * mapped at the same addresses. Their room in RAM was counted when they were made. Nothing moves
+ * that a graph may know of.
+ */
+#include "shim/backing.h"
+
+#include "shim/claims.h"
+#include "shim/gate.h"
+#include "shim/hooks.h"
+#include "shim/host_pool.h"
+#include "shim/log.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+/* What moves at once, and about what an arena of small blocks has: little more than is needed. A
+ * larger block may so lie half in VRAM. */
+#define CHUNK (UINT64_C(32) << 20)
+
+struct loan {
+    CUdeviceptr base;
+    uint64_t bytes; /* a multiple of ARENA_UNIT */
+    uint64_t lent;  /* of these, from the beginning, lie in VRAM: whole chunks */
+    struct arena *arena;
+    struct loan *next;                     /* older */
+    CUmemGenericAllocationHandle handle[]; /* of each chunk */
+};
+
+static struct loan *make_loan(uint64_t bytes)
+{
+    struct loan *loan =
+        calloc(1, sizeof *loan + (bytes / CHUNK + 1) * sizeof(CUmemGenericAllocationHandle));
+
+    if (loan)
+        loan->bytes = bytes;
+    return loan;
+}
+
+/* --- memory behind addresses ----------------------------------------------------------------- */
+
+static bool create(CUmemGenericAllocationHandle *handle, uint64_t bytes, CUmemLocation where)
+{
+    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = where};
+
+    return driver.cuMemCreate(handle, bytes, &prop, 0) == CUDA_SUCCESS;
+}
+
+/* Maps the memory there, for the device to use; false, and nothing is mapped, if that fails. */
+static bool map(const struct device *d, CUdeviceptr at, uint64_t bytes,
+                CUmemGenericAllocationHandle handle)
+{
+    CUmemAccessDesc access = {{CU_MEM_LOCATION_TYPE_DEVICE, d->ordinal},
+                              CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+
+    if (driver.cuMemMap(at, bytes, 0, handle, 0) != CUDA_SUCCESS)
+        return false;
+    if (driver.cuMemSetAccess(at, bytes, &access, 1) == CUDA_SUCCESS)
+        return true;
+    driver.cuMemUnmap(at, bytes);
+    return false;
+}
+
+static uint64_t chunk_bytes(const struct loan *loan, uint64_t offset)
+{
+    return loan->bytes - offset < CHUNK ? loan->bytes - offset : CHUNK;
+}
+
+/* VRAM behind the chunk at loan->lent. */
+static bool add_chunk(const struct device *d, struct loan *loan)
+{
+    CUmemGenericAllocationHandle *handle = &loan->handle[loan->lent / CHUNK];
+    uint64_t bytes = chunk_bytes(loan, loan->lent);
+
+    if (!create(handle, bytes, (CUmemLocation){CU_MEM_LOCATION_TYPE_DEVICE, d->ordinal}))
+        return false;
+    if (map(d, loan->base + loan->lent, bytes, *handle)) {
+        loan->lent += bytes;
+        return true;
+    }
+    driver.cuMemRelease(*handle);
+    return false;
+}
+
+/* Gives back what lies behind [0, end). Addresses that the driver does not unmap stay ours. */
+static bool close_loan(const struct loan *loan, uint64_t end)
+{
+    bool closed = true;
+
+    for (uint64_t at = 0; at < end; at += CHUNK) {
+        closed &= driver.cuMemUnmap(loan->base + at, chunk_bytes(loan, at)) == CUDA_SUCCESS;
+        driver.cuMemRelease(loan->handle[at / CHUNK]);
+    }
+    if (closed)
+        driver.cuMemAddressFree(loan->base, loan->bytes);
+    return closed;
+}
+
+static bool open_loan(const struct device *d, struct loan *loan)
+{
+    if (driver.cuMemAddressReserve(&loan->base, loan->bytes, ARENA_UNIT, 0, 0) != CUDA_SUCCESS)
+        return false;
+    while (loan->lent < loan->bytes)
+        if (!add_chunk(d, loan)) {
+            close_loan(loan, loan->lent);
+            return false;
+        }
+    return true;
+}
+
+/* --- moving ---------------------------------------------------------------------------------- */
+
+struct copy {
+    uint64_t from, end; /* addresses */
+    CUdeviceptr to;
+};
+
+/* What of the block lies in [from, end). */
+static bool copy_block(const struct arena_block *block, void *arg)
+{
+    const struct copy *c = arg;
+    uint64_t from = block->base > c->from ? block->base : c->from;
+    uint64_t end = block->base + block->bytes < c->end ? block->base + block->bytes : c->end;
+
+    return from >= end ||
+           driver.cuMemcpy(c->to + (from - c->from), from, end - from) == CUDA_SUCCESS;
+}
+
+/* Copies what the host holds of a chunk into other memory, which is mapped somewhere for that. */
+static bool copy_chunk(const struct device *d, const struct loan *loan, uint64_t at, uint64_t bytes,
+                       CUmemGenericAllocationHandle handle)
+{
+    struct copy copy = {.from = loan->base + at, .end = loan->base + at + bytes};
+    bool copied = false;
+
+    if (driver.cuMemAddressReserve(&copy.to, bytes, ARENA_UNIT, 0, 0) != CUDA_SUCCESS)
+        return false;
+    if (map(d, copy.to, bytes, handle)) {
+        /* Between two kinds of memory a copy need not wait for itself (cuMemcpy). */
+        copied = arena_for_each(loan->arena, copy_block, &copy) &&
+                 driver.cuCtxSynchronize() == CUDA_SUCCESS;
+        driver.cuMemUnmap(copy.to, bytes);
+    }
+    driver.cuMemAddressFree(copy.to, bytes);
+    return copied;
+}
+
+/* Other memory behind a chunk's addresses. What was there is let go last: should the driver refuse,
+ * it is mapped again. */
+static bool replace(const struct device *d, CUdeviceptr at, uint64_t bytes,
+                    CUmemGenericAllocationHandle *now, CUmemGenericAllocationHandle next)
+{
+    if (driver.cuMemUnmap(at, bytes) != CUDA_SUCCESS)
+        return false;
+    if (map(d, at, bytes, next)) {
+        driver.cuMemRelease(*now);
+        *now = next;
+        return true;
+    }
+    if (!map(d, at, bytes, *now))
+        log_error("cuda:%d: the driver has unmapped %#llx and maps nothing there again "
+                  "(HYBRIDMEM_BACKING=auto does without)",
+                  d->ordinal, (unsigned long long)at);
+    return false;
+}
+
+/* The last chunk that lies in VRAM goes to host memory; nothing is enqueued that uses it, and a
+ * context of the device is current. */
+static bool move_chunk(const struct device *d, struct loan *loan)
+{
+    uint64_t at = (loan->lent - 1) / CHUNK * CHUNK, bytes = loan->lent - at;
+    CUmemGenericAllocationHandle handle;
+    size_t granularity;
+    int node;
+
+    if (!backing_vmm_node(d, &node, &granularity) ||
+        !create(&handle, bytes, (CUmemLocation){CU_MEM_LOCATION_TYPE_HOST_NUMA, node}))
+        return false;
+    if (copy_chunk(d, loan, at, bytes, handle) &&
+        replace(d, loan->base + at, bytes, &loan->handle[at / CHUNK], handle)) {
+        loan->lent = at;
+        return true;
+    }
+    driver.cuMemRelease(handle);
+    return false;
+}
+
+/* --- can it be done? ------------------------------------------------------------------------- */
+
+static enum { UNTRIED, WORKS, FAILS } states[DEVICES_MAX];
+static pthread_mutex_t states_lock = PTHREAD_MUTEX_INITIALIZER;
+
+#define WORDS 16
+
+/* What was written before a move must be there after it. */
+static bool moves_whole(const struct device *d, struct loan *loan)
+{
+    unsigned seen[WORDS] = {0};
+    uint64_t at = arena_alloc(loan->arena, sizeof seen);
+    bool whole = at && driver.cuMemsetD32_v2(at, 0x10a4ed, WORDS) == CUDA_SUCCESS &&
+                 driver.cuCtxSynchronize() == CUDA_SUCCESS && move_chunk(d, loan) &&
+                 driver.cuMemcpyDtoH_v2(seen, at, sizeof seen) == CUDA_SUCCESS;
+
+    for (int i = 0; i < WORDS; i++)
+        whole = whole && seen[i] == 0x10a4ed;
+    return whole;
+}
+
+static bool try_loan(const struct device *d, struct loan *loan)
+{
+    if (!open_loan(d, loan))
+        return false;
+    loan->arena = arena_create(loan->base, loan->bytes, NULL, HOST_LENT);
+    bool works = loan->arena && moves_whole(d, loan);
+    if (loan->arena)
+        arena_destroy(loan->arena);
+    return close_loan(loan, loan->bytes) && works;
+}
+
+/* Where other devices are, they may be given access to the host's memory, which ours would not have
+ * (cuCtxEnablePeerAccess is not for memory that is mapped). */
+static bool try_out(const struct device *d)
+{
+    struct loan *loan = make_loan(ARENA_UNIT);
+    size_t granularity;
+    int count, node;
+
+    bool works = loan && driver.cuDeviceGetCount(&count) == CUDA_SUCCESS && count == 1 &&
+                 backing_vmm_node(d, &node, &granularity) && ARENA_UNIT % granularity == 0 &&
+                 try_loan(d, loan);
+    free(loan);
+    return works;
+}
+
+/* Once for each device, by doing it. */
+static bool can_lend(const struct device *d)
+{
+    pthread_mutex_lock(&states_lock);
+    if (states[d->ordinal] == UNTRIED) {
+        states[d->ordinal] = try_out(d) ? WORKS : FAILS;
+        if (states[d->ordinal] == FAILS)
+            log_warn(
+                "cuda:%d: VRAM cannot be lent here: what overflows goes to host memory at once "
+                "(HYBRIDMEM_BACKING=auto asks for no more)",
+                d->ordinal);
+    }
+    bool can = states[d->ordinal] == WORKS;
+    pthread_mutex_unlock(&states_lock);
+    return can;
+}
+
+bool backing_loan_works(const struct device *d)
+{
+    pthread_mutex_lock(&states_lock);
+    bool fails = states[d->ordinal] == FAILS;
+    pthread_mutex_unlock(&states_lock);
+    return !fails && !gate_is_frozen();
+}
+
+/* --- lending --------------------------------------------------------------------------------- */
+
+/* The arena of a loan, in the pool; NULL, and nothing changed, if that cannot be. */
+static struct arena *take_in(struct context *context, struct loan *loan)
+{
+    struct host_pool *pool = &context->pool;
+    struct arena *arena = arena_create(loan->base, loan->bytes, context, HOST_LENT);
+
+    if (arena && !host_pool_add(pool, arena)) {
+        arena_destroy(arena);
+        return NULL;
+    }
+    loan->arena = arena;
+    loan->next = pool->loans;
+    pool->loans = arena ? loan : pool->loans;
+    return arena;
+}
+
+static void count_lent(struct device *d, uint64_t bytes)
+{
+    uint64_t lent = atomic_fetch_add(&d->lent_bytes, bytes) + bytes;
+    uint64_t peak = atomic_load(&d->lent_bytes_peak);
+
+    while (lent > peak && !atomic_compare_exchange_weak(&d->lent_bytes_peak, &peak, lent))
+        ;
+}
+
+static bool lend(struct context *context, uint64_t bytes, uint64_t room)
+{
+    struct device *d = context->device;
+    struct loan *loan = make_loan(bytes);
+
+    if (loan && backing_host_count(bytes, room)) {
+        if (open_loan(d, loan)) {
+            if (take_in(context, loan)) {
+                count_lent(d, bytes);
+                return true;
+            }
+            close_loan(loan, bytes);
+        }
+        backing_host_uncount(bytes);
+    }
+    free(loan);
+    return false;
+}
+
+/* One more arena: of a few such blocks, or where there is less room for the one alone. */
+static bool lend_for(struct context *context, uint64_t bytes, uint64_t vram, uint64_t room)
+{
+    uint64_t one = (bytes + ARENA_UNIT - 1) / ARENA_UNIT * ARENA_UNIT;
+    uint64_t several = one < CHUNK ? CHUNK / one * one : one;
+
+    if (one < bytes || one > vram)
+        return false;
+    return (several <= vram && lend(context, several, room)) ||
+           (several != one && lend(context, one, room));
+}
+
+bool backing_loan_alloc(struct context *context, uint64_t bytes, uint64_t vram, uint64_t room,
+                        struct arena_block *block)
+{
+    struct device *d = context->device;
+    struct host_pool *pool = &context->pool;
+
+    if (bytes > ARENA_MAX || gate_is_frozen() || context_only(d) != context || !can_lend(d))
+        return false;
+    gate_use();
+    pthread_mutex_lock(&pool->lock);
+    uint64_t address = host_pool_alloc(pool, bytes, true);
+    if (!address && host_pool_drain(pool))
+        address = host_pool_alloc(pool, bytes, true);
+    if (!address && lend_for(context, bytes, vram, room))
+        address = host_pool_alloc(pool, bytes, true);
+    if (address && arena_find(address, block))
+        pool->live += bytes;
+    pthread_mutex_unlock(&pool->lock);
+    return address != 0;
+}
+
+void backing_loan_end(struct host_pool *pool, struct arena *arena)
+{
+    struct device *d = ((struct context *)arena_owner(arena))->device;
+    struct loan **at = &pool->loans;
+
+    while ((*at)->arena != arena)
+        at = &(*at)->next;
+    struct loan *loan = *at;
+    *at = loan->next;
+    arena_destroy(arena);
+    claims_unsettle(loan->bytes - loan->lent);
+    atomic_fetch_sub(&d->lent_bytes, loan->lent);
+    close_loan(loan, loan->bytes);
+    backing_host_uncount(loan->bytes);
+    free(loan);
+}
+
+/* --- recalling ------------------------------------------------------------------------------- */
+
+static bool is_idle(void *arg)
+{
+    (void)arg;
+    return driver.cuCtxSynchronize() == CUDA_SUCCESS;
+}
+
+/* The youngest that still lies in VRAM, if only in part. */
+static struct loan *youngest(struct host_pool *pool)
+{
+    struct loan *loan = pool->loans;
+
+    while (loan && !loan->lent)
+        loan = loan->next;
+    return loan;
+}
+
+static void recall(struct context *context, uint64_t bytes)
+{
+    struct device *d = context->device;
+    struct host_pool *pool = &context->pool;
+    uint64_t before = atomic_load(&d->lent_bytes);
+    struct loan *loan;
+
+    pthread_mutex_lock(&pool->lock);
+    host_pool_settle(context);
+    while (before - atomic_load(&d->lent_bytes) < bytes && (loan = youngest(pool))) {
+        uint64_t lent = loan->lent;
+        if (!move_chunk(d, loan))
+            break;
+        arena_set_kind(loan->arena, HOST_RECALLED); /* no more is to be put there */
+        claims_settle(lent - loan->lent);
+        atomic_fetch_sub(&d->lent_bytes, lent - loan->lent);
+        atomic_fetch_add(&d->recalled_bytes, lent - loan->lent);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+bool backing_loan_recall(struct device *d, uint64_t bytes)
+{
+    uint64_t before = atomic_load_explicit(&d->lent_bytes, memory_order_relaxed);
+    struct context *context = before ? context_only(d) : NULL;
+    char size[LOG_SIZE_MAX];
+    CUcontext popped;
+
+    if (!context || driver.cuCtxPushCurrent_v2(context->handle) != CUDA_SUCCESS)
+        return false;
+    if (gate_close(is_idle, NULL)) {
+        recall(context, bytes);
+        gate_open();
+    }
+    driver.cuCtxPopCurrent_v2(&popped);
+    uint64_t after = atomic_load(&d->lent_bytes);
+    if (after < before)
+        log_debug("cuda:%d: %s of VRAM came back from loan", d->ordinal,
+                  log_size(before - after, size));
+    return after < before;
+}
+
+void backing_loan_forget(void)
+{
+    pthread_mutex_init(&states_lock, NULL);
+    for (int i = 0; i < DEVICES_MAX; i++)
+        states[i] = UNTRIED;
+}
