@@ -38,6 +38,8 @@ def up(value, unit):
 class Trace:
     """The text of a trace. Calls between repeat() and end() leave the live blocks as they were."""
 
+    policy = "comfyui.json"  # the one that is shipped for such programs
+
     def __init__(self, name, about, allocator="async", card=8 * GIB, held=300 * MIB, ram=24 * GIB):
         self.name, self.about, self.card, self.held, self.ram = name, about, card, held, ram
         self.lines = [f"# {about}", "# written from public source, not recorded", f"allocator {'async' if allocator == 'async' else 'malloc'}"]
@@ -485,6 +487,7 @@ def diffusion(allocator="async", kind="Q8_0", name="diffusion", about="Q8_0, 12.
 def llm():
     trace = Trace("llm", "Transformers: Llama 3.1 8B in 8 bits, 8192 tokens of context, 64 decoded, native "
                   "allocator", "native")
+    trace.policy = "llama.json"
     trace.say("phase load")
     model = Llama(trace, "I8")
     model.start()
@@ -497,6 +500,7 @@ def llama_cpp():
     """Its weights are one allocation, and so is the cache; the embeddings stay with the CPU."""
     trace = Trace("llama-cpp", "llama.cpp: Llama 3.1 8B in Q6_K, 8192 tokens of context, 64 decoded; one buffer "
                   "for all weights", "malloc")
+    trace.policy = "llama.json"
     trace.say("phase load")
     trace.memory = Whole(trace)
     model = Llama(trace, "Q6_K", embeds=False)
