@@ -6,6 +6,7 @@
  *       large       the same with 2 MiB, which asks for a verdict
  *       threads     small, on two threads at once; per pair and thread
  *       copy        cuMemcpyDtoDAsync between two device allocations
+ *       launch      cuLaunchKernel
  *       query       cuPointerGetAttribute of a device allocation
  *       redirected  cuMemAlloc + cuMemFree of 2 MiB (run it with a budget of nothing)
  *       redirected-copy, redirected-query   the same on redirected blocks
@@ -13,6 +14,8 @@
  * Meant for the simulated driver in null mode (SIMCUDA_NULL=1), where a driver call costs a few
  * nanoseconds; scripts around it pair runs with and without the library.
  */
+#include "kernels.h"
+
 #include <cuda.h>
 
 #include <pthread.h>
@@ -26,6 +29,7 @@
 
 static CUcontext context;
 static CUdeviceptr a, b;
+static CUfunction spin;
 static size_t size = 64 << 10;
 
 static void check(CUresult r, const char *what)
@@ -55,6 +59,20 @@ static void pair(void)
 static void copy(void)
 {
     check(cuMemcpyDtoDAsync(a, b, 4096, NULL), "cuMemcpyDtoDAsync");
+}
+
+static void launch(void)
+{
+    uint64_t microseconds = 0;
+    void *parameters[] = {&microseconds};
+    check(cuLaunchKernel(spin, 1, 1, 1, 1, 1, 1, 0, NULL, parameters, NULL), "cuLaunchKernel");
+}
+
+static void find_kernel(void)
+{
+    CUmodule module;
+    check(cuModuleLoadData(&module, host_ptx), "cuModuleLoadData");
+    check(cuModuleGetFunction(&spin, module, "spin"), "cuModuleGetFunction");
 }
 
 static void query(void)
@@ -129,8 +147,11 @@ int main(int argc, char **argv)
 
     if (strcmp(what, "large") == 0 || strcmp(what, "redirected") == 0)
         size = 2 << 20;
+    find_kernel();
     if (strstr(what, "copy"))
         ns = median_ns(copy);
+    else if (strcmp(what, "launch") == 0)
+        ns = median_ns(launch);
     else if (strstr(what, "query"))
         ns = median_ns(query);
     else if (strcmp(what, "threads") == 0)
