@@ -1,9 +1,12 @@
 /* entry_launch.c: launches of kernels, and what fixes addresses for longer than a call takes.
  *
  * The driver does them all. A launch passes the gate: its kernel may use an address behind which
- * memory is about to move. A graph may know, from its making on, what kind of memory an address
- * was; it comes from cuGraphCreate or from a capture (entry_context.c). A stream may wait for a
- * value that the host has yet to write, in an order that the driver does not see; whoever waited
+ * memory is about to move. A host function passes it too: the mover's own calls might wait for it,
+ * and it for a lock of a thread at the gate.
+ *
+ * A graph may know, from its making on, what kind of memory an address was; it comes from
+ * cuGraphCreate or from a capture (entry_context.c). A stream may wait for a value or an external
+ * semaphore that the host has yet to set, in an order that the driver does not see; whoever waited
  * for the device meanwhile might wait for ever ("Improper use of this API may deadlock the
  * application", cuStreamWaitValue32). After the first of either kind nothing moves any more.
  */
@@ -61,6 +64,10 @@ LAUNCH2(cuLaunchCooperativeKernel, (CUfunction f, SHAPE_PARAMS), (f, SHAPE_ARGS)
 LAUNCH(cuLaunchCooperativeKernelMultiDevice,
        (CUDA_LAUNCH_PARAMS * launchParamsList, unsigned int numDevices, unsigned int flags),
        (launchParamsList, numDevices, flags))
+LAUNCH2(cuLaunchHostFunc, (CUstream hStream, CUhostFn fn, void *userData), (hStream, fn, userData))
+LAUNCH2(cuStreamAddCallback,
+        (CUstream hStream, CUstreamCallback callback, void *userData, unsigned int flags),
+        (hStream, callback, userData, flags))
 LAUNCH(cuLaunch, (CUfunction f), (f))
 LAUNCH(cuLaunchGrid, (CUfunction f, int grid_width, int grid_height), (f, grid_width, grid_height))
 LAUNCH(cuLaunchGridAsync, (CUfunction f, int grid_width, int grid_height, CUstream hStream),
@@ -81,6 +88,9 @@ LAUNCH(cuLaunchGridAsync, (CUfunction f, int grid_width, int grid_height, CUstre
     FREEZE(symbol##_v2_ptsz, params, args)
 
 FREEZE(cuGraphCreate, (CUgraph * phGraph, unsigned int flags), (phGraph, flags))
+FREEZE(cuImportExternalSemaphore,
+       (CUexternalSemaphore * extSem_out, const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC *semHandleDesc),
+       (extSem_out, semHandleDesc))
 
 #define VALUE(symbol, type)                                                                        \
     FREEZE4(symbol, (CUstream hStream, CUdeviceptr addr, type value, unsigned int flags),          \

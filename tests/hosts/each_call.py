@@ -141,7 +141,9 @@ class Scene:
             "CUfunction f": stage.fill, "void **extra": 0, "int grid_width": 1, "int grid_height": 1,
             "CUDA_LAUNCH_PARAMS *launchParamsList": words(*[0] * 7), "unsigned int numDevices": 1,
             **{f"unsigned int {what}Dim{axis}": 1 for what in ("grid", "block") for axis in "XYZ"},
-            "unsigned int sharedMemBytes": 0,
+            "unsigned int sharedMemBytes": 0, "CUhostFn fn": NOTHING, "CUstreamCallback callback": NOTHING,
+            "void *userData": 0, "CUexternalSemaphore *extSem_out": self.out,
+            "const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC *semHandleDesc": words(*[0] * 12),
             "const CUlaunchConfig *config": words(1 << 32 | 1, 1 << 32 | 1, 1 << 32 | 1, 0, self.stream, 0, 0),
         }  # fmt: skip
         # fill(u32 *p, u32 value, u64 count) of the block
@@ -192,7 +194,7 @@ class Scene:
             must("cuCtxSetCurrent", made("cuDevicePrimaryCtxRetain", 0))
             made("cuMemAlloc_v2", SIZE)
             must("cuCtxSetCurrent", self.stage.context)
-        if self.symbol == "cuGraphCreate":
+        if self.symbol.startswith(("cuGraphCreate", "cuStreamAddCallback")):
             self.values["unsigned int flags"] = 0
         if "ToGraph" in self.symbol:
             self.values["CUgraph hGraph"] = self.own("cuGraphCreate", 0, end="cuGraphDestroy")
@@ -323,6 +325,8 @@ CUBE = words(16, 16, 4, 1 << 32 | 0x20, 0)
 # Of the device, pinned, not to be exported, of any size.
 POOL = words(1, 1, 0, 0, *[0] * 7)
 
+# A function that the driver may call on any thread.
+NOTHING = ctypes.cast(ctypes.CDLL(None).labs, ctypes.c_void_p).value
 # The simulator reads no more of it than the names.
 PTX = ctypes.create_string_buffer(b".version 6.4\n.target sm_50\n.visible .entry fill(.param .u64 p) { ret; }\n")
 
