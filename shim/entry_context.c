@@ -1,8 +1,10 @@
 /* entry_context.c: the end of contexts, and stream captures.
  *
  * Memory dies with the context it was allocated in, redirected memory too. The driver goes first:
- * if it refuses, nothing has happened.
+ * if it refuses, nothing has happened. A thread is not cancelled in between: nobody would ever
+ * know.
  */
+#include "shim/cancel.h"
 #include "shim/context.h"
 #include "shim/core.h"
 #include "shim/gate.h"
@@ -14,10 +16,11 @@
     {                                                                                              \
         if (!shim_acts())                                                                          \
             return driver.symbol(ctx);                                                             \
-        int saved = shim_enter();                                                                  \
+        int saved = shim_enter(), cancel = cancel_defer();                                         \
         context_begin_end(ctx);                                                                    \
         CUresult r = driver.symbol(ctx);                                                           \
         core_context_ended(ctx, r == CUDA_SUCCESS);                                                \
+        cancel_allow(cancel);                                                                      \
         shim_leave(saved);                                                                         \
         return r;                                                                                  \
     }
@@ -31,11 +34,12 @@ CUresult cuCtxDetach(CUcontext ctx)
 
     if (!shim_acts())
         return driver.cuCtxDetach(ctx);
-    int saved = shim_enter();
+    int saved = shim_enter(), cancel = cancel_defer();
     context_begin_end(ctx);
     CUresult r = driver.cuCtxDetach(ctx);
     core_context_ended(ctx, r == CUDA_SUCCESS && driver.cuCtxGetCurrent(&current) == CUDA_SUCCESS &&
                                 current != ctx);
+    cancel_allow(cancel);
     shim_leave(saved);
     return r;
 }
@@ -75,13 +79,14 @@ static CUresult end_primary(CUdevice dev, CUresult (*end)(CUdevice), bool (*is_g
 {
     struct device *device = device_known(dev);
     CUcontext primary = device ? __atomic_load_n(&device->primary, __ATOMIC_ACQUIRE) : NULL;
-    int saved = shim_enter();
+    int saved = shim_enter(), cancel = cancel_defer();
 
     if (primary)
         context_begin_end(primary);
     CUresult r = end(dev);
     if (primary)
         core_context_ended(primary, r == CUDA_SUCCESS && is_gone(dev));
+    cancel_allow(cancel);
     shim_leave(saved);
     return r;
 }
@@ -96,7 +101,8 @@ PRIMARY(cuDevicePrimaryCtxRelease_v2, released)
 PRIMARY(cuDevicePrimaryCtxReset, reset)
 PRIMARY(cuDevicePrimaryCtxReset_v2, reset)
 
-/* --- captures: while one is under way nothing is synchronised behind the host's back --------- */
+/* --- captures: while one is under way nothing is synchronised behind the host's back ---------
+ * One that is counted and is none would keep everything in VRAM from then on. */
 
 /* Counted before it begins: another thread must not synchronise in between. */
 #define CAPTURE(symbol, params, args)                                                              \
@@ -105,11 +111,13 @@ PRIMARY(cuDevicePrimaryCtxReset_v2, reset)
         gate_freeze(); /* the graph that comes of it: see entry_launch.c */                        \
         if (!shim_acts())                                                                          \
             return driver.symbol args;                                                             \
+        int cancel = cancel_defer();                                                               \
         struct context *context = context_of_stream(hStream);                                      \
         context_capture_begins(context);                                                           \
         CUresult r = driver.symbol args;                                                           \
         if (r != CUDA_SUCCESS)                                                                     \
             context_capture_ended(context);                                                        \
+        cancel_allow(cancel);                                                                      \
         return r;                                                                                  \
     }
 #define BEGIN_V2_PARAMS (CUstream hStream, CUstreamCaptureMode mode)
@@ -126,20 +134,25 @@ CAPTURE(cuStreamBeginCaptureToGraph, BEGIN_GRAPH_PARAMS, BEGIN_GRAPH_ARGS)
 CAPTURE(cuStreamBeginCaptureToGraph_ptsz, BEGIN_GRAPH_PARAMS, BEGIN_GRAPH_ARGS)
 
 /* An invalidated or unjoined capture ends here too, with an error (cuStreamEndCapture). */
-static CUresult after_end(CUresult r, CUstream stream)
+static CUresult end_capture(CUstream stream, CUgraph *graph, CUresult (*end)(CUstream, CUgraph *))
 {
-    if (shim_acts() && (r == CUDA_SUCCESS || r == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED ||
-                        r == CUDA_ERROR_STREAM_CAPTURE_UNJOINED))
+    if (!shim_acts())
+        return end(stream, graph);
+    int cancel = cancel_defer();
+    CUresult r = end(stream, graph);
+    if (r == CUDA_SUCCESS || r == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED ||
+        r == CUDA_ERROR_STREAM_CAPTURE_UNJOINED)
         context_capture_ended(context_of_stream(stream));
+    cancel_allow(cancel);
     return r;
 }
 
 CUresult cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)
 {
-    return after_end(driver.cuStreamEndCapture(hStream, phGraph), hStream);
+    return end_capture(hStream, phGraph, driver.cuStreamEndCapture);
 }
 
 CUresult cuStreamEndCapture_ptsz(CUstream hStream, CUgraph *phGraph)
 {
-    return after_end(driver.cuStreamEndCapture_ptsz(hStream, phGraph), hStream);
+    return end_capture(hStream, phGraph, driver.cuStreamEndCapture_ptsz);
 }

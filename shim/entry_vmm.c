@@ -1,6 +1,7 @@
 /* entry_vmm.c: virtual memory management: PyTorch's expandable segments, and whoever else makes
  * physical memory and maps it.
  */
+#include "shim/cancel.h"
 #include "shim/core.h"
 #include "shim/hooks.h"
 #include "shim/init.h"
@@ -40,13 +41,15 @@ CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size,
     return r;
 }
 
+/* A thread is not cancelled between the driver's answer and ours. */
 #define PASS(symbol, params, args, ours)                                                           \
     CUresult symbol params                                                                         \
     {                                                                                              \
         if (!shim_acts())                                                                          \
             return driver.symbol args;                                                             \
-        int saved = shim_enter();                                                                  \
+        int saved = shim_enter(), cancel = cancel_defer();                                         \
         CUresult r = ours args;                                                                    \
+        cancel_allow(cancel);                                                                      \
         shim_leave(saved);                                                                         \
         return r;                                                                                  \
     }

@@ -1,6 +1,7 @@
 #include "shim/mempool.h"
 
 #include "shim/arena.h"
+#include "shim/cancel.h"
 #include "shim/hooks.h"
 
 #include <pthread.h>
@@ -24,8 +25,24 @@ static struct mempool {
 } pools[POOLS_MAX];
 static atomic_uint count; /* of pools[], used ones and free ones */
 
-/* Held where pools come and go, so that none goes while the driver is asked about it. */
+/* Held where pools come and go, so that none goes while the driver is asked about it; nor is the
+ * thread cancelled meanwhile. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* For unlock_pools(). */
+static int lock_pools(void)
+{
+    int cancel = cancel_defer();
+
+    pthread_mutex_lock(&lock);
+    return cancel;
+}
+
+static void unlock_pools(int cancel)
+{
+    pthread_mutex_unlock(&lock);
+    cancel_allow(cancel);
+}
 
 static struct mempool *find(CUmemoryPool handle)
 {
@@ -73,24 +90,24 @@ void mempool_created(CUmemoryPool pool, const CUmemPoolProps *props)
 {
     if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
         return;
-    pthread_mutex_lock(&lock);
+    int cancel = lock_pools();
     add_locked(pool, props->location.id,
                props->allocType == CU_MEM_ALLOCATION_TYPE_PINNED &&
                    props->handleTypes == CU_MEM_HANDLE_TYPE_NONE && !props->maxSize &&
                    !props->usage);
-    pthread_mutex_unlock(&lock);
+    unlock_pools(cancel);
 }
 
 CUresult mempool_destroy(CUmemoryPool pool)
 {
-    pthread_mutex_lock(&lock);
+    int cancel = lock_pools();
     struct mempool *p = find(pool);
     if (p) /* beforehand: another pool may get the same handle at once */
         atomic_store(&p->handle, NULL);
     CUresult r = driver.cuMemPoolDestroy(pool);
     if (p && r != CUDA_SUCCESS)
         atomic_store(&p->handle, pool);
-    pthread_mutex_unlock(&lock);
+    unlock_pools(cancel);
     return r;
 }
 
@@ -104,11 +121,11 @@ static struct mempool *look_up(CUmemoryPool pool, const struct device *device)
         driver.cuDeviceGetDefaultMemPool(&standard, device->handle) != CUDA_SUCCESS ||
         standard != pool)
         return p;
-    pthread_mutex_lock(&lock);
+    int cancel = lock_pools();
     p = find(pool);
     if (!p)
         p = add_locked(pool, device->ordinal, true);
-    pthread_mutex_unlock(&lock);
+    unlock_pools(cancel);
     return p;
 }
 
@@ -248,13 +265,13 @@ static uint64_t for_each(const struct device *device, uint64_t (*each)(CUmemoryP
     /* The first allocation in stream order may have been of a pool that nobody has named yet. */
     if (driver.cuDeviceGetMemPool(&current, device->handle) == CUDA_SUCCESS)
         look_up(current, device);
-    pthread_mutex_lock(&lock);
+    int cancel = lock_pools();
     for (unsigned i = 0; i < atomic_load(&count); i++) {
         CUmemoryPool pool = atomic_load(&pools[i].handle);
         if (pool && pools[i].device == device->ordinal)
             sum += each(pool);
     }
-    pthread_mutex_unlock(&lock);
+    unlock_pools(cancel);
     return sum;
 }
 

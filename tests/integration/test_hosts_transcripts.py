@@ -59,6 +59,7 @@ ELSEWHERE = {
     "host_direct_two_devices",
     "host_doors_matrix",
     "host_extension",
+    "host_nvml_cancel",
     "host_nvml_memory",
     "host_patched",
 }

@@ -3,7 +3,7 @@
  * name, which counts all its versions and flavours together.
  *
  * Or, from inside the process: the n-th call of whatever function that this thread makes from now
- * on (simcuda_fail_nth). */
+ * on (simcuda_fail_nth); or that one is where the thread is cancelled (simcuda_cancel_nth). */
 #include "gate.h"
 
 #include <stdlib.h>
@@ -73,12 +73,11 @@ bool fault_any(void)
  * last. */
 static __thread struct {
     unsigned long calls, nth;
+    bool cancels;
     CUresult result;
 } armed;
 
-unsigned long simcuda_fail_nth(unsigned long nth, CUresult result);
-__attribute__((visibility("default"))) unsigned long simcuda_fail_nth(unsigned long nth,
-                                                                      CUresult result)
+static unsigned long arm(unsigned long nth, bool cancels, CUresult result)
 {
     unsigned long calls = armed.calls;
     int open = GATE_OPEN;
@@ -86,16 +85,41 @@ __attribute__((visibility("default"))) unsigned long simcuda_fail_nth(unsigned l
     atomic_compare_exchange_strong(&sim_gate, &open, GATE_WATCHED);
     armed.calls = 0;
     armed.nth = nth;
+    armed.cancels = cancels;
     armed.result = result;
     return calls;
 }
 
+unsigned long simcuda_fail_nth(unsigned long nth, CUresult result);
+__attribute__((visibility("default"))) unsigned long simcuda_fail_nth(unsigned long nth,
+                                                                      CUresult result)
+{
+    return arm(nth, false, result);
+}
+
+/* The same, but that call is a cancellation point at which the thread has just been cancelled;
+ * where its cancellation is deferred the call is made, and what waits for it comes later. */
+unsigned long simcuda_cancel_nth(unsigned long nth);
+__attribute__((visibility("default"))) unsigned long simcuda_cancel_nth(unsigned long nth)
+{
+    return arm(nth, true, CUDA_SUCCESS);
+}
+
+static bool armed_is_due(CUresult *result)
+{
+    if (++armed.calls != armed.nth)
+        return false;
+    *result = armed.result;
+    if (armed.cancels) {
+        pthread_cancel(pthread_self());
+        pthread_testcancel();
+    }
+    return !armed.cancels;
+}
+
 bool fault_due(const char *symbol, const char *base, CUresult *result)
 {
-    bool due = ++armed.calls == armed.nth;
-
-    if (due)
-        *result = armed.result;
+    bool due = armed_is_due(result);
 
     for (int i = 0; i < fault_count; i++) {
         struct fault *fault = &faults[i];

@@ -59,6 +59,40 @@ START_TEST(the_nth_call_from_here_fails)
 }
 END_TEST
 
+unsigned long simcuda_cancel_nth(unsigned long nth);
+
+static int calls_made;
+
+static void *is_cancelled(void *defers)
+{
+    int state;
+
+    pthread_setcancelstate(defers ? PTHREAD_CANCEL_DISABLE : PTHREAD_CANCEL_ENABLE, &state);
+    simcuda_cancel_nth(2);
+    OK(cuCtxGetCurrent(&(CUcontext){NULL}));
+    calls_made++;
+    OK(cuCtxGetCurrent(&(CUcontext){NULL}));
+    calls_made++;
+    ck_assert_uint_eq(simcuda_cancel_nth(0), 2);
+    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
+    pthread_testcancel();
+    return defers;
+}
+
+/* At its n-th call; where it defers that, all calls are made. */
+START_TEST(the_nth_call_from_here_cancels)
+{
+    pthread_t thread;
+    void *end;
+
+    start();
+    ck_assert_int_eq(pthread_create(&thread, NULL, is_cancelled, _i ? &end : NULL), 0);
+    ck_assert_int_eq(pthread_join(thread, &end), 0);
+    ck_assert_ptr_eq(end, PTHREAD_CANCELED);
+    ck_assert_int_eq(calls_made, _i ? 2 : 1);
+}
+END_TEST
+
 START_TEST(pinned_pages_are_there)
 {
     size_t bytes = 64 * 4096;
@@ -325,6 +359,7 @@ static TCase *cases(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, the_nth_call_fails);
     tcase_add_test(tcase, the_nth_call_from_here_fails);
+    tcase_add_loop_test(tcase, the_nth_call_from_here_cancels, 0, 2);
     tcase_add_loop_test(tcase, pinned_pages_are_there, 0, 2);
     tcase_add_test(tcase, the_log);
     tcase_add_test(tcase, the_report);
