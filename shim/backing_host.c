@@ -327,8 +327,9 @@ bool backing_host_alloc(struct context *context, uint64_t bytes, uint64_t room,
         address = pool_alloc(pool, bytes);
     if (!address && host_pool_drain(pool))
         address = pool_alloc(pool, bytes);
-    /* The driver's stream-ordered allocation does not wait for the device if it can help it. */
-    if (!address && order)
+    /* The driver's allocation does not wait for streams. Ours does where a free has not waited, as
+     * the driver's cuMemFree would have, and then only in the same kind of call. */
+    if (!address && (order || !pool->retired))
         address = alloc_from_new(context, bytes, room);
     if (!address && (pool_await_reclaim(pool) || pool_reclaim(pool)))
         address = pool_alloc(pool, bytes);
@@ -347,6 +348,22 @@ static bool is_current(const struct context *context)
     return driver.cuCtxGetCurrent(&handle) == CUDA_SUCCESS && handle == context->handle;
 }
 
+/* An event in a stream of the context, whichever context is current; NULL if it is no such stream.
+ */
+static CUevent record(struct context *context, const struct stream_order *order)
+{
+    CUcontext owner = NULL;
+
+    if (is_current(context))
+        return pending_record(&context->pool.pending, order);
+    if (driver.cuStreamGetCtx(order->stream, &owner) != CUDA_SUCCESS || owner != context->handle ||
+        driver.cuCtxPushCurrent_v2(owner) != CUDA_SUCCESS)
+        return NULL;
+    CUevent event = pending_record(&context->pool.pending, order);
+    driver.cuCtxPopCurrent_v2(&owner);
+    return event;
+}
+
 /* A free in stream order: the block waits for an event in its stream. False, and nothing changed,
  * if none can be recorded: nothing may be while a stream captures; the stream is another context's.
  */
@@ -358,8 +375,8 @@ static bool hold_for_stream(struct context *context, struct arena *arena, uint64
 
     if (!arena_find(address, block) || block->base != address)
         return false;
-    if (!context_capturing() && is_current(context))
-        event = pending_record(&pool->pending, order);
+    if (!context_capturing())
+        event = record(context, order);
     if (!event)
         return false;
     arena_hold(arena, address, block);

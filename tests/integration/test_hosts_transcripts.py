@@ -35,6 +35,7 @@ OTHERS = [
     ("host_direct_capture",),
     ("host_direct_graphs",),
     ("host_direct_stream_ordered",),
+    ("host_direct_gated",),
     ("host_direct_pools",),
     ("host_direct_expandable",),
     ("host_direct_expandable", "1", "3", "late"),
