@@ -125,8 +125,8 @@ static uint64_t cost_of(const struct op *op)
 /* What was ever written there, found by its pages. */
 static void move_written(char *to, const char *from, size_t width)
 {
-    enum { PAGE = 4096, PAGES = 1 << 16 };
-    static _Thread_local unsigned char there[PAGES];
+    enum { PAGE = 4096, PAGES = 4096 };
+    unsigned char there[PAGES];
     uintptr_t first = (uintptr_t)from & ~(uintptr_t)(PAGE - 1), end = (uintptr_t)from + width;
 
     for (uintptr_t at = first; at < end; at += (size_t)PAGES * PAGE) {
