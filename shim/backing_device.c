@@ -3,6 +3,8 @@
 #include "shim/hooks.h"
 #include "shim/registry.h"
 
+#define NOBODY 0 /* ids of contexts begin at 1 */
+
 static struct ledger *ledger_of(const struct reg_record *record)
 {
     struct device *device = device_known(record->device);
@@ -28,15 +30,15 @@ static void settle(struct ledger *ledger, uint64_t bytes, uint64_t reserved)
     ledger_settle(ledger, bytes);
 }
 
-/* Counts what has come from the driver. Where it cannot be recorded it is not counted either, since
- * its end would go unseen. */
-static void record(struct context *context, CUdeviceptr address, uint64_t bytes, enum reg_kind kind,
-                   uint64_t reserved)
+/* Counts what has come from the driver, until its owner ends (the id of a context, or NOBODY).
+ * Where it cannot be recorded it is not counted either, since its end would go unseen. */
+static void record(struct context *context, uint32_t owner, CUdeviceptr address, uint64_t bytes,
+                   enum reg_kind kind, uint64_t reserved)
 {
     struct reg_record replaced;
     struct reg_record r = {.address = address,
                            .bytes = bytes,
-                           .context = context->id,
+                           .context = owner,
                            .device = (uint16_t)context->device->ordinal,
                            .kind = (uint16_t)kind};
     struct ledger *ledger = ledger_of(&r);
@@ -70,6 +72,13 @@ CUresult backing_device_ask(const struct alloc_request *q, struct alloc_result *
     return r;
 }
 
+/* "cuCtxDestroy() will not destroy memory allocations by ... cuMemAllocAsync()" (cuCtxDestroy); a
+ * primary context's end resets its device. */
+static uint32_t owner_of(const struct context *context, const struct alloc_request *request)
+{
+    return request->order && !context_is_primary(context) ? NOBODY : context->id;
+}
+
 CUresult backing_device_alloc(struct context *context, const struct alloc_request *request,
                               uint64_t reserved, struct alloc_result *result)
 {
@@ -80,7 +89,8 @@ CUresult backing_device_alloc(struct context *context, const struct alloc_reques
     if (r == CUDA_SUCCESS && request->physical) /* a handle is no address: vmm.c records it */
         settle(&context->device->vram, result->bytes, reserved);
     else if (r == CUDA_SUCCESS)
-        record(context, result->address, result->bytes, REG_DEVICE, reserved);
+        record(context, owner_of(context, request), result->address, result->bytes, REG_DEVICE,
+               reserved);
     else if (reserved)
         ledger_sub(&context->device->vram, reserved);
     return r;
@@ -93,12 +103,12 @@ void backing_device_uncount(struct device *device, uint64_t bytes)
 
 void backing_device_note_managed(struct context *context, CUdeviceptr address, uint64_t bytes)
 {
-    record(context, address, bytes, REG_MANAGED, 0);
+    record(context, context->id, address, bytes, REG_MANAGED, 0);
 }
 
 void backing_device_note_array(struct context *context, uint64_t key, uint64_t bytes)
 {
-    record(context, key, bytes, REG_DEVICE, 0);
+    record(context, context->id, key, bytes, REG_DEVICE, 0);
 }
 
 CUresult backing_device_free(CUdeviceptr address, backing_free_fn *how, void *arg,

@@ -91,6 +91,11 @@ struct context *context_current(void)
     return c;
 }
 
+bool context_is_primary(const struct context *context)
+{
+    return context->handle == __atomic_load_n(&context->device->primary, __ATOMIC_ACQUIRE);
+}
+
 struct context *context_of_none(int ordinal)
 {
     static struct context none[DEVICES_MAX];

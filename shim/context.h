@@ -58,6 +58,9 @@ struct context {
     struct context *next;
 };
 
+/* Is it its device's primary context? One that is not may end while its device is used on. */
+bool context_is_primary(const struct context *context);
+
 /* The current context's record, made at first use; NULL if no context is current or its device
  * cannot be told. One driver call when nothing changed since the last time on this thread. */
 struct context *context_current(void);

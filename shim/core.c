@@ -298,6 +298,9 @@ CUresult core_alloc(const struct alloc_request *asked, struct alloc_result *resu
     struct device *d = context->device;
     if (request.order && !atomic_load_explicit(&d->stream_ordered, memory_order_relaxed))
         atomic_store(&d->stream_ordered, true);
+    /* A pool's memory outlives its context (cuCtxDestroy), ours does not. */
+    if (request.order && !context_is_primary(context))
+        request.stays = STAYS_IF_IT_CAN;
     /* What needs no verdict takes no lock before the driver has answered. */
     bool locks = request.bytes >= atomic_load_explicit(&d->small_below, memory_order_relaxed);
     int cancel = locks ? cancel_defer() : 0;

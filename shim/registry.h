@@ -13,7 +13,7 @@ enum reg_kind { REG_DEVICE, REG_MANAGED };
 struct reg_record {
     uint64_t address;
     uint64_t bytes;
-    uint32_t context; /* id of the context it was allocated in (context.h) */
+    uint32_t context; /* id of the context that it ends with (context.h); 0: with none */
     uint16_t device;  /* ordinal */
     uint16_t kind;    /* enum reg_kind */
 };

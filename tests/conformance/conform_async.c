@@ -514,15 +514,15 @@ CASE(context_gone, "cuCtxDestroy: a pool's memory outlives the context that allo
 {
     CUdeviceptr p;
     CUcontext other;
-    CUresult result;
 
     needs_pools();
     other = conf_second_context();
     p = take(BLOCK, NULL);
     MUST(cu.CtxSynchronize());
+    conf_pattern_block(p, BLOCK, 5);
     conf_context_end(other);
-    result = cu.MemFree(p);
-    NOTE("%s", conf_result(result));
+    CHECK(conf_patterned_block(p, BLOCK, 5));
+    MUST(cu.MemFree(p));
 }
 
 CASE(other_context_frees, "cuMemFreeAsync: in a stream of another context of the device")

@@ -127,6 +127,33 @@ static void primary_context(void)
     MUST(cuMemFree(block));
 }
 
+/* It belongs to no context, and is still there, and still counted, when that which made it is gone.
+ */
+static void pool_memory(void)
+{
+    const size_t large = (size_t)64 << 20; /* a multiple of what pools grow by */
+    unsigned int word = 0;
+    CUdeviceptr block;
+    CUcontext maker, current;
+    size_t before;
+
+    open_primary();
+    MUST(cuMemAlloc(&block, 1)); /* something is used on the card already */
+    MUST(cuMemFree(block));
+    before = free_bytes();
+    MUST(cuCtxCreate_v2(&maker, 0, device));
+    MUST(cuMemAllocAsync(&block, large, NULL));
+    MUST(cuMemsetD32Async(block, 9, large / 4, NULL));
+    MUST(cuCtxDestroy(maker));
+    MUST(cuCtxGetCurrent(&current));
+    REQUIRE(current);
+    REQUIRE(free_bytes() + large <= before);
+    MUST(cuMemcpyDtoH(&word, block + large - 4, 4));
+    REQUIRE(word == 9);
+    MUST(cuMemFree(block));
+    printf("a pool's memory outlived its context\n");
+}
+
 int main(void)
 {
     host.cu = &host_direct;
@@ -134,6 +161,7 @@ int main(void)
     MUST(cuDeviceGet(&device, 0));
     two_contexts();
     primary_context();
+    pool_memory();
     printf("done\n");
     return 0;
 }

@@ -87,6 +87,8 @@ STAYS = {
     ("host_direct_graphs",): 4 << 20,
     # Compressible memory and what sparse arrays are mapped to is no host memory.
     ("host_direct_physical",): 4 << 20,
+    # What a pool gave in a context that ends before it.
+    ("host_direct_contexts",): 64 << 20,
     # A pool whose size is limited keeps to it.
     ("host_direct_pools",): 3 << 20,
 }

@@ -115,6 +115,7 @@ CUresult sim_mem_free(CUdeviceptr address)
     struct range *range;
     struct ctx *owner = NULL;
     uint64_t id = 0;
+    bool known;
 
     if (!address)
         return CUDA_SUCCESS;
@@ -122,6 +123,7 @@ CUresult sim_mem_free(CUdeviceptr address)
         return null_free(address);
     sim_enter();
     range = block_freeable_locked(address);
+    known = range != NULL;
     if (range) {
         range->freeing = true; /* a second free meanwhile is refused */
         owner = range->ctx;
@@ -137,7 +139,7 @@ CUresult sim_mem_free(CUdeviceptr address)
     if (range)
         block_end_locked(range, "cuMemFree");
     sim_leave();
-    return owner ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return known ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult sim_mem_get_info(size_t *free_bytes, size_t *total)

@@ -205,8 +205,28 @@ const char *range_fault_locked(const struct range *range, uint64_t address, size
     return "runs past the end of its block";
 }
 
+/* "cuCtxDestroy() will not destroy memory allocations by cuMemCreate(), cuMemAllocAsync() and
+ * cuMemAllocFromPoolAsync()" (cuCtxDestroy). A primary context that is released or reset takes all
+ * of its device's. */
+static void disown_pool_blocks_locked(struct ctx *ctx)
+{
+    struct range *next;
+
+    for (struct range *range = ctx->ranges; range; range = next) {
+        next = range->next;
+        if (!range->pool)
+            continue;
+        *range->link = next;
+        if (next)
+            next->link = range->link;
+        range->ctx = NULL;
+    }
+}
+
 void memory_release_ctx_locked(struct ctx *ctx)
 {
+    if (!ctx->primary)
+        disown_pool_blocks_locked(ctx);
     while (ctx->ranges)
         range_end_locked(ctx->ranges);
 }

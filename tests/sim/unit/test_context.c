@@ -118,6 +118,25 @@ START_TEST(blocks_belong_to_nobodys_thread)
 }
 END_TEST
 
+/* "cuCtxDestroy() will not destroy memory allocations by ... cuMemAllocAsync()". */
+START_TEST(a_pools_memory_outlives_its_context)
+{
+    CUcontext other;
+    CUdeviceptr p;
+    uint32_t word = 0;
+
+    start();
+    OK(cuCtxCreate(&other, NULL, 0, 0));
+    OK(cuMemAllocAsync(&p, 4096, NULL));
+    OK(cuMemsetD32Async(p, 7, 1024, NULL));
+    OK(cuCtxDestroy(other));
+    OK(cuMemcpyDtoH(&word, p, 4));
+    ck_assert_uint_eq(word, 7);
+    OK(cuMemFree(p));
+    IS(cuMemFree(p), CUDA_ERROR_INVALID_VALUE);
+}
+END_TEST
+
 START_TEST(what_a_device_says)
 {
     char name[64], bus[16];
@@ -161,6 +180,7 @@ static TCase *cases(void)
     tcase_add_test(tcase, destroyed_elsewhere);
     tcase_add_test(tcase, primary);
     tcase_add_test(tcase, blocks_belong_to_nobodys_thread);
+    tcase_add_test(tcase, a_pools_memory_outlives_its_context);
     tcase_add_test(tcase, what_a_device_says);
     return tcase;
 }
