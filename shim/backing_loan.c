@@ -193,8 +193,9 @@ static bool move_chunk(const struct device *d, struct loan *loan)
 
 /* --- can it be done? ------------------------------------------------------------------------- */
 
-static enum { UNTRIED, WORKS, FAILS } states[DEVICES_MAX];
-static pthread_mutex_t states_lock = PTHREAD_MUTEX_INITIALIZER;
+enum state { UNTRIED, WORKS, FAILS };
+static _Atomic int states[DEVICES_MAX];
+static pthread_mutex_t trial = PTHREAD_MUTEX_INITIALIZER;
 
 #define WORDS 16
 
@@ -238,29 +239,29 @@ static bool try_out(const struct device *d)
     return works;
 }
 
-/* Once for each device, by doing it. */
+/* Once for each device, by doing it. Nobody waits for that: it waits for the device, which may wait
+ * for a host function, which may want a lock that the waiting thread holds. */
 static bool can_lend(const struct device *d)
 {
-    pthread_mutex_lock(&states_lock);
-    if (states[d->ordinal] == UNTRIED) {
-        states[d->ordinal] = try_out(d) ? WORKS : FAILS;
-        if (states[d->ordinal] == FAILS)
+    _Atomic int *state = &states[d->ordinal];
+
+    if (atomic_load(state) == UNTRIED && pthread_mutex_trylock(&trial) == 0) {
+        if (atomic_load(state) == UNTRIED)
+            atomic_store(state, try_out(d) ? WORKS : FAILS);
+        pthread_mutex_unlock(&trial);
+        if (atomic_load(state) == FAILS)
             log_warn(
                 "cuda:%d: VRAM cannot be lent here: what overflows goes to host memory at once "
                 "(HYBRIDMEM_BACKING=auto asks for no more)",
                 d->ordinal);
     }
-    bool can = states[d->ordinal] == WORKS;
-    pthread_mutex_unlock(&states_lock);
-    return can;
+    return atomic_load(state) == WORKS;
 }
 
 bool backing_loan_works(const struct device *d)
 {
-    pthread_mutex_lock(&states_lock);
-    bool fails = states[d->ordinal] == FAILS;
-    pthread_mutex_unlock(&states_lock);
-    return !fails && !gate_is_frozen();
+    return atomic_load_explicit(&states[d->ordinal], memory_order_relaxed) != FAILS &&
+           !gate_is_frozen();
 }
 
 /* --- lending --------------------------------------------------------------------------------- */
@@ -421,7 +422,7 @@ bool backing_loan_recall(struct device *d, uint64_t bytes)
 
 void backing_loan_forget(void)
 {
-    pthread_mutex_init(&states_lock, NULL);
+    pthread_mutex_init(&trial, NULL);
     for (int i = 0; i < DEVICES_MAX; i++)
-        states[i] = UNTRIED;
+        atomic_store(&states[i], UNTRIED);
 }
