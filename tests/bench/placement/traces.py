@@ -484,15 +484,15 @@ def diffusion(allocator="async", kind="Q8_0", name="diffusion", about="Q8_0, 12.
     return trace
 
 
-def llm():
-    trace = Trace("llm", "Transformers: Llama 3.1 8B in 8 bits, 8192 tokens of context, 64 decoded, native "
-                  "allocator", "native")
+def llm(name="llm", used=4096):
+    trace = Trace(name, f"Transformers: Llama 3.1 8B in 8 bits, a static cache of 8192 tokens of which {used} are "
+                  "in use, 64 decoded, native allocator", "native")
     trace.policy = "llama.json"
     trace.say("phase load")
     model = Llama(trace, "I8")
     model.start()
     trace.say("phase decode")
-    repeat(trace, 64, lambda: model.token(4096))
+    repeat(trace, 64, lambda: model.token(used))
     return trace
 
 
@@ -561,6 +561,7 @@ TRACES = {
     "diffusion-native": lambda: diffusion("native", name="diffusion-native"),
     "diffusion-fits": lambda: diffusion("async", "Q4_K", "diffusion-fits", "Q4_K, 6.7 GB"),
     "llm": llm,
+    "llm-full": lambda: llm("llm-full", 8192),
     "llama-cpp": llama_cpp,
     "pipeline": pipeline,
     "models": models,
