@@ -51,6 +51,18 @@ static void allocates(void)
     STEP(3, cuMemFreeAsync(block, NULL))
 }
 
+static void copies(void)
+{
+    static char bytes[BYTES];
+
+    STEP(0, cuMemAlloc(&block, BYTES))
+    STEP(1, cuMemcpyHtoD(block, bytes, BYTES))
+    STEP(2, cuMemsetD8Async(block + BYTES / 2, 1, BYTES / 2, NULL))
+    STEP(3, cuMemcpyAsync(block, block + BYTES / 2, BYTES / 2, NULL))
+    STEP(4, cuMemcpyDtoH(bytes, block, BYTES))
+    STEP(5, cuMemFree(block))
+}
+
 static void pools(void)
 {
     const CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
@@ -166,6 +178,7 @@ int main(void)
     REQUIRE(nvmlDeviceGetHandleByIndex_v2(0, &card) == NVML_SUCCESS);
     cancelled_in("captures", captures);
     cancelled_in("allocates", allocates);
+    cancelled_in("copies", copies);
     cancelled_in("pools", pools);
     cancelled_in("maps", maps);
     cancelled_in("contexts", contexts);
