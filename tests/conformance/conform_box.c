@@ -96,6 +96,15 @@ static void read_back(struct pair *p)
     MUST(cu.MemcpyDtoH(p->found, p->to, BLOCK));
 }
 
+/* After copies that move nothing. */
+static void pair_end_untouched(struct pair *p)
+{
+    read_back(p);
+    for (size_t i = 0; i < BLOCK; i++)
+        CHECK(p->found[i] == 0xee);
+    pair_end(p);
+}
+
 /* A rectangle of the source stands in a rectangle of what was found, and nothing else does. */
 struct rectangle {
     size_t to_x, to_y, to_pitch, from_x, from_y, from_pitch, width, height;
@@ -136,6 +145,19 @@ static CUDA_MEMCPY2D flat_copy(const struct rectangle *r)
                            .Height = r->height};
 }
 
+/* A copy within the pair, to the block of the device or to its image here. */
+static void flat_arrives(const struct flat *row, const CUDA_MEMCPY2D *copy, struct pair *p,
+                         const struct rectangle *r)
+{
+    MUST(row->call(copy));
+    if (copy->dstMemoryType == CU_MEMORYTYPE_HOST)
+        MUST(cu.CtxSynchronize());
+    else
+        read_back(p);
+    CHECK(arrived(p, r));
+    pair_end(p);
+}
+
 CASES(flat_device, flats, "cuMemcpy2D: WidthInBytes x Height from srcX, srcY to dstX, dstY")
 {
     for (size_t i = 0; i < RECTANGLES; i++) {
@@ -145,10 +167,7 @@ CASES(flat_device, flats, "cuMemcpy2D: WidthInBytes x Height from srcX, srcY to 
         copy.srcMemoryType = copy.dstMemoryType = CU_MEMORYTYPE_DEVICE;
         copy.srcDevice = p.from;
         copy.dstDevice = p.to;
-        MUST(row->call(&copy));
-        read_back(&p);
-        CHECK(arrived(&p, &rectangles[i]));
-        pair_end(&p);
+        flat_arrives(row, &copy, &p, &rectangles[i]);
     }
 }
 
@@ -162,10 +181,7 @@ CASES(flat_to_device, flats, "cuMemcpy2D: CU_MEMORYTYPE_HOST: srcHost is the bas
         copy.dstMemoryType = CU_MEMORYTYPE_DEVICE;
         copy.srcHost = p.source;
         copy.dstDevice = p.to;
-        MUST(row->call(&copy));
-        read_back(&p);
-        CHECK(arrived(&p, &rectangles[i]));
-        pair_end(&p);
+        flat_arrives(row, &copy, &p, &rectangles[i]);
     }
 }
 
@@ -179,10 +195,7 @@ CASES(flat_to_host, flats, "cuMemcpy2D: CU_MEMORYTYPE_HOST: dstHost is the base 
         copy.dstMemoryType = CU_MEMORYTYPE_HOST;
         copy.srcDevice = p.from;
         copy.dstHost = p.found;
-        MUST(row->call(&copy));
-        MUST(cu.CtxSynchronize());
-        CHECK(arrived(&p, &rectangles[i]));
-        pair_end(&p);
+        flat_arrives(row, &copy, &p, &rectangles[i]);
     }
 }
 
@@ -195,10 +208,7 @@ CASES(flat_unified, flats, "cuMemcpy2D: CU_MEMORYTYPE_UNIFIED: srcDevice may be 
         copy.srcMemoryType = copy.dstMemoryType = CU_MEMORYTYPE_UNIFIED;
         copy.srcDevice = from_host ? (CUdeviceptr)(uintptr_t)p.source : p.from;
         copy.dstDevice = p.to;
-        MUST(row->call(&copy));
-        read_back(&p);
-        CHECK(arrived(&p, &rectangles[2]));
-        pair_end(&p);
+        flat_arrives(row, &copy, &p, &rectangles[2]);
     }
 }
 
@@ -233,10 +243,7 @@ CASES(flat_past_the_end, flats, "cuMemcpy2D: what runs over a block's end is ref
     copy = whole_plane(&p);
     copy.srcDevice = p.from + 1;
     REFUSED(row->call(&copy));
-    read_back(&p);
-    for (size_t i = 0; i < BLOCK; i++)
-        CHECK(p.found[i] == 0xee);
-    pair_end(&p);
+    pair_end_untouched(&p);
 }
 
 CASES(flat_last_row, flats, "cuMemcpy2D: the last row may end before its pitch does")
@@ -288,10 +295,7 @@ CASES(flat_huge, flats, "cuMemcpy2D: sizes that wrap round are refused")
     copy = whole_plane(&p);
     copy.dstY = SIZE_MAX / PITCH + 1;
     REFUSED(row->call(&copy));
-    read_back(&p);
-    for (size_t i = 0; i < BLOCK; i++)
-        CHECK(p.found[i] == 0xee);
-    pair_end(&p);
+    pair_end_untouched(&p);
 }
 
 CASES(flat_nothing, flats, "cuMemcpy2D: of no width or height moves nothing")
@@ -304,10 +308,7 @@ CASES(flat_nothing, flats, "cuMemcpy2D: of no width or height moves nothing")
     copy = whole_plane(&p);
     copy.Height = 0;
     SAW(row->call(&copy));
-    read_back(&p);
-    for (size_t i = 0; i < BLOCK; i++)
-        CHECK(p.found[i] == 0xee);
-    pair_end(&p);
+    pair_end_untouched(&p);
 }
 
 CASES(flat_types, flats, "cuMemcpy2D: a memory type that is none is CUDA_ERROR_INVALID_VALUE")
@@ -461,10 +462,7 @@ CASES(deep_past_the_end, deeps, "cuMemcpy3D: what runs over a block's end is ref
     copy = deep_copy(&p);
     copy.srcZ = 1;
     REFUSED(row->call(&copy));
-    read_back(&p);
-    for (size_t i = 0; i < BLOCK; i++)
-        CHECK(p.found[i] == 0xee);
-    pair_end(&p);
+    pair_end_untouched(&p);
 }
 
 CASES(deep_narrow, deeps, "cuMemcpy3D: pitch >= WidthInBytes + XInBytes, height >= Height + Y")
@@ -505,10 +503,7 @@ CASES(deep_nothing, deeps, "cuMemcpy3D: of no depth moves nothing")
 
     copy.Depth = 0;
     SAW(row->call(&copy));
-    read_back(&p);
-    for (size_t i = 0; i < BLOCK; i++)
-        CHECK(p.found[i] == 0xee);
-    pair_end(&p);
+    pair_end_untouched(&p);
 }
 
 CASE(deep_null, "cuMemcpy3D: a NULL descriptor is CUDA_ERROR_INVALID_VALUE")
