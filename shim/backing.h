@@ -126,8 +126,9 @@ bool backing_loan_works(const struct device *device);
 
 /* Moves what was lent last until `bytes` of VRAM have come free, or all that was lent. Waits for
  * the context to be idle. False, and nothing changed, where nothing is lent or nothing can be
- * moved. */
-bool backing_loan_recall(struct device *device, uint64_t bytes);
+ * moved. Where other threads left no moment for it, that is so for a poll period unless it `must`
+ * be. */
+bool backing_loan_recall(struct device *device, uint64_t bytes, bool must);
 
 /* An empty arena of this backing ends, or its context has; with the pool's lock held. */
 void backing_loan_end(struct host_pool *pool, struct arena *arena);

@@ -12,6 +12,7 @@
 #include "shim/backing.h"
 
 #include "shim/claims.h"
+#include "shim/clock.h"
 #include "shim/gate.h"
 #include "shim/hooks.h"
 #include "shim/host_pool.h"
@@ -399,21 +400,33 @@ static void recall(struct context *context, uint64_t bytes)
     pthread_mutex_unlock(&pool->lock);
 }
 
-bool backing_loan_recall(struct device *d, uint64_t bytes)
+/* With the gate shut, if that can be. */
+static void recall_from(struct context *context, uint64_t bytes)
 {
-    uint64_t before = atomic_load_explicit(&d->lent_bytes, memory_order_relaxed);
-    struct context *context = before ? context_only(d) : NULL;
-    char size[LOG_SIZE_MAX];
     CUcontext popped;
 
-    if (!context || driver.cuCtxPushCurrent_v2(context->handle) != CUDA_SUCCESS)
-        return false;
+    if (driver.cuCtxPushCurrent_v2(context->handle) != CUDA_SUCCESS)
+        return;
     if (gate_close(is_idle, NULL)) {
         recall(context, bytes);
         gate_open();
     }
     driver.cuCtxPopCurrent_v2(&popped);
+}
+
+bool backing_loan_recall(struct device *d, uint64_t bytes, bool must)
+{
+    static _Atomic int64_t failed_ms; /* 0: it did not */
+    uint64_t before = atomic_load_explicit(&d->lent_bytes, memory_order_relaxed);
+    struct context *context = before ? context_only(d) : NULL;
+    int64_t failed = atomic_load(&failed_ms);
+    char size[LOG_SIZE_MAX];
+
+    if (!context || (!must && failed && !clock_is_old(failed)))
+        return false;
+    recall_from(context, bytes);
     uint64_t after = atomic_load(&d->lent_bytes);
+    atomic_store(&failed_ms, after < before ? 0 : clock_ms());
     if (after < before)
         log_debug("cuda:%d: %s of VRAM came back from loan", d->ordinal,
                   log_size(before - after, size));

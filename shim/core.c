@@ -199,12 +199,12 @@ static CUresult refuse_once(const struct alloc_request *request)
 }
 
 /* What is lent comes back before anything else gives way. */
-static bool make_room(struct device *d, uint64_t bytes)
+static bool make_room(struct device *d, uint64_t bytes, bool must)
 {
     if (likely(!atomic_load_explicit(&d->lent_bytes, memory_order_relaxed)))
         return false;
     int cancel = cancel_defer();
-    bool came = backing_loan_recall(d, bytes);
+    bool came = backing_loan_recall(d, bytes, must);
     cancel_allow(cancel);
     return came;
 }
@@ -212,7 +212,7 @@ static bool make_room(struct device *d, uint64_t bytes)
 bool core_make_room(uint64_t bytes)
 {
     struct context *context = context_current();
-    return context && make_room(context->device, bytes);
+    return context && make_room(context->device, bytes, true);
 }
 
 /* A request on its way. */
@@ -251,7 +251,7 @@ static enum next ask_policy(struct context *context, struct alloc_request *reque
         return REFUSE_ONCE;
     }
     if (v.recall)
-        make_room(d, v.recall);
+        make_room(d, v.recall, false);
     c->exhausted = c->tried_host || v.reason == POL_HOST_EXHAUSTED;
     if (c->exhausted)
         count_insufficient(d, request->bytes, &limits);
@@ -274,7 +274,7 @@ static CUresult serve(struct context *context, struct alloc_request *request,
     CUresult r = backing_device_alloc(context, request, c.reserved, result);
     if (r == CUDA_ERROR_OUT_OF_MEMORY && c.reclaim && !context_capturing())
         return refuse_once(request);
-    if (r == CUDA_ERROR_OUT_OF_MEMORY && make_room(d, request->bytes))
+    if (r == CUDA_ERROR_OUT_OF_MEMORY && make_room(d, request->bytes, true))
         r = backing_device_alloc(context, request, 0, result);
     if (r == CUDA_ERROR_OUT_OF_MEMORY && !c.tried_host && !c.stays) {
         int cancel = cancel_defer();
