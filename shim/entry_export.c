@@ -9,19 +9,21 @@
 
 #include <stdatomic.h>
 
-static void warn_if_redirected(const char *call, CUdeviceptr address, size_t bytes)
+/* True for a redirected block of ours. */
+static bool warn_if_redirected(const char *call, CUdeviceptr address, size_t bytes)
 {
     struct arena_block block;
     static atomic_bool warned;
     int ordinal;
+    bool ours = core_is_ours(address, &block);
 
-    if (likely(!core_is_ours(address, &block)) &&
-        likely(!vmm_range_is_redirected(address, bytes, &ordinal)))
-        return;
+    if (likely(!ours) && likely(!vmm_range_is_redirected(address, bytes, &ordinal)))
+        return false;
     if (!atomic_exchange(&warned, true))
         log_warn("%s: the block lies in host memory and cannot be shared; HYBRIDMEM_MIN_REDIRECT "
                  "or HYBRIDMEM_TARGET_GPU keeps such blocks in VRAM",
                  call);
+    return ours;
 }
 
 CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
@@ -39,6 +41,8 @@ CUresult cuMemPoolExportPointer(CUmemPoolPtrExportData *shareData_out, CUdevicep
 CUresult cuMemGetHandleForAddressRange(void *handle, CUdeviceptr dptr, size_t size,
                                        CUmemRangeHandleType handleType, unsigned long long flags)
 {
-    warn_if_redirected("cuMemGetHandleForAddressRange", dptr, size);
+    /* Of VRAM on loan the driver might make one, which would not move with it. */
+    if (warn_if_redirected("cuMemGetHandleForAddressRange", dptr, size))
+        return CUDA_ERROR_INVALID_VALUE;
     return driver.cuMemGetHandleForAddressRange(handle, dptr, size, handleType, flags);
 }

@@ -60,8 +60,20 @@ PASS(cuMemMap,
       unsigned long long flags),
      (ptr, size, offset, handle, flags), vmm_map)
 
+/* Memory of cuMemAlloc is mapped by nobody whom these functions know (conformance, none_*), though
+ * what we give out for it may well be: no host takes that away from under its other blocks, or
+ * holds on to what is behind it (promise P3). */
+static bool touches_ours(CUdeviceptr address, size_t size)
+{
+    struct arena_block block;
+
+    return core_is_ours(address, &block) || (size && core_is_ours(address + size - 1, &block));
+}
+
 static CUresult unmap(CUdeviceptr address, size_t size)
 {
+    if (touches_ours(address, size))
+        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = vmm_unmap(address, size);
     if (r == CUDA_SUCCESS)
         uploads_range_unmapped(address, size);
@@ -73,6 +85,8 @@ PASS(cuMemUnmap, (CUdeviceptr ptr, size_t size), (ptr, size), unmap)
  * (cuMemRetainAllocationHandle). An import that has a value of its own is the driver's alone. */
 CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle, void *addr)
 {
+    if (unlikely(touches_ours((CUdeviceptr)(uintptr_t)addr, 1)))
+        return CUDA_ERROR_INVALID_VALUE;
     CUresult r = driver.cuMemRetainAllocationHandle(handle, addr);
     if (r == CUDA_SUCCESS && shim_acts())
         vmm_retained(*handle);
@@ -108,6 +122,8 @@ static CUresult set_access(CUdeviceptr address, size_t size, const CUmemAccessDe
 {
     int ordinal;
 
+    if (touches_ours(address, size))
+        return CUDA_ERROR_INVALID_VALUE;
     if (desc && vmm_range_is_redirected(address, size, &ordinal))
         for (size_t i = 0; i < count; i++)
             if (desc[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE)
@@ -119,3 +135,17 @@ static CUresult set_access(CUdeviceptr address, size_t size, const CUmemAccessDe
 }
 PASS(cuMemSetAccess, (CUdeviceptr ptr, size_t size, const CUmemAccessDesc *desc, size_t count),
      (ptr, size, desc, count), set_access)
+
+CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr ptr)
+{
+    if (unlikely(touches_ours(ptr, 1)))
+        return CUDA_ERROR_INVALID_VALUE;
+    return driver.cuMemGetAccess(flags, location, ptr);
+}
+
+CUresult cuMemAddressFree(CUdeviceptr ptr, size_t size)
+{
+    if (unlikely(touches_ours(ptr, size)))
+        return CUDA_ERROR_INVALID_VALUE;
+    return driver.cuMemAddressFree(ptr, size);
+}

@@ -40,7 +40,6 @@
          (CUdeviceptr * ptr, size_t size, size_t alignment, CUdeviceptr at,                        \
           unsigned long long flags),                                                               \
          (ptr, size, alignment, at, flags))                                                        \
-    CALL(cuMemAddressFree, (CUdeviceptr ptr, size_t size), (ptr, size))                            \
     CALL(cuMemGetAllocationGranularity,                                                            \
          (size_t * granularity, const CUmemAllocationProp *prop,                                   \
           CUmemAllocationGranularity_flags option),                                                \

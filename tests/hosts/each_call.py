@@ -28,6 +28,7 @@ FULL = sys.argv[2:] == ["full"]
 ROW = 1024  # bytes of a row in copies of planes and boxes
 # Whether the context went is then not known, and its memory is kept rather than lost.
 UNSURE = {"cuCtxDetach"}
+STAYS_MAPPED = {"cuMemSetAccess", "cuMemGetAccess", "cuMemRetainAllocationHandle"}
 FREED = {"cuMemFree_v2", "cuMemFreeAsync", "cuMemFreeAsync_ptsz"}
 
 cu, nvml = ctypes.CDLL("libcuda.so.1"), ctypes.CDLL("libnvidia-ml.so.1")
@@ -221,7 +222,7 @@ class Scene:
         if self.symbol not in ("cuMemCreate", "cuMemImportFromShareableHandle"):
             handle = made("cuMemCreate", size, prop, 0)
         address = made("cuMemAddressReserve", size, 0, 0, 0)
-        mapped = self.symbol in ("cuMemUnmap", "cuMemSetAccess", "cuMemRetainAllocationHandle")
+        mapped = self.symbol in (*STAYS_MAPPED, "cuMemUnmap")
         if mapped:
             must("cuMemMap", address, size, 0, handle, 0)
         self.vmm = (address, size, handle)
@@ -230,6 +231,7 @@ class Scene:
             "const CUmemAllocationProp *prop": prop, "CUmemAllocationProp *prop": words(0, 0, 0, 0),
             "unsigned long long flags": 0, "CUmemGenericAllocationHandle handle": handle,
             "CUdeviceptr ptr": address, "size_t offset": 0, "const CUmemAccessDesc *desc": ints(1, 0, 3),
+            "unsigned long long *flags": self.out, "const CUmemLocation *location": ints(1, 0),
             "void *addr": address, "void *osHandle": 0, "CUmemAllocationHandleType shHandleType": 1,
         })  # fmt: skip
 
@@ -308,11 +310,12 @@ class Scene:
     def close_vmm(self, done):
         address, size, handle = self.vmm
         mapped = {"cuMemMap": done, "cuMemUnmap": not done}.get(
-            self.symbol, self.symbol in ("cuMemSetAccess", "cuMemRetainAllocationHandle")
+            self.symbol, self.symbol in STAYS_MAPPED
         )
         if mapped:
             must("cuMemUnmap", address, size)
-        must("cuMemAddressFree", address, size)
+        if self.symbol != "cuMemAddressFree" or not done:
+            must("cuMemAddressFree", address, size)
         if done and self.symbol in ("cuMemCreate", "cuMemRetainAllocationHandle"):
             must("cuMemRelease", self.out[0])
         if handle and not (self.symbol == "cuMemRelease" and done):
