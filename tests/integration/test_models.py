@@ -378,6 +378,16 @@ def test_names_of_tensors(run, tmp_path, unet):
     assert ruled(run, tmp_path, unet, (match, "host")) == 2 * MIB
 
 
+@pytest.mark.parametrize("way,moved", [("htod", 18), ("ordered", 18), ("mapped", 0)])
+def test_the_first_tensor(run, tmp_path, way, moved):
+    """Nothing was uploaded before it: its size tells, where it is an allocation of its own."""
+    tensors = [("token_embd.weight", "F16", [3072, 3072])]
+    tensors += [(f"blk.{i}.attn_q.weight", "F16", [1024, 1024]) for i in range(4)]
+    model = gguf_file(tmp_path / "llama.gguf", tensors, {"general.architecture": "llama"})
+    for rule, size in (({"tensor": "token_embd*"}, moved), ({"tensor": "token_embd*", "file": "flux*"}, 0)):
+        assert ruled(run, tmp_path, model, (rule, "host"), way=way, work=0) == size * MIB
+
+
 @pytest.mark.parametrize("way,allocator", [("ordered", "async"), ("mapped", "vmm")])
 def test_allocators(run, tmp_path, unet, way, allocator):
     rules = [({"allocator": allocator, "max_size": "2MiB"}, "host")]

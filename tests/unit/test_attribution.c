@@ -232,6 +232,44 @@ START_TEST(guesses)
 }
 END_TEST
 
+/* Before the first upload a block's size tells, if a model is mapped that nothing has come of. */
+START_TEST(expectations)
+{
+    struct attribution other = {0};
+    uint64_t data = mapped_model("flux.gguf", "flux", "double_blocks");
+
+    map_at("flux.gguf", 0, b.len + DATA, NULL); /* twice: still one file */
+    attribution_expect(&at, 5 * MIB);           /* none has that size, or nearly */
+    ck_assert_uint_eq(at.model, 0);
+    ck_assert_uint_eq(maps_read, 1);
+    ck_assert_uint_eq(headers_read, 1);
+    attribution_expect(&at, MIB);
+    ck_assert(attribution_guess(&at, MIB, &guess));
+    ck_assert_str_eq(guess.tensor, "double_blocks.0.weight");
+    ck_assert(guess.is_new);
+    attribution_expect(&other, 4 * MIB - 1); /* the first that it may be for */
+    ck_assert(attribution_guess(&other, 4 * MIB - 1, &guess));
+    ck_assert_str_eq(guess.tensor, "double_blocks.2.weight");
+    ck_assert_uint_eq(maps_read, 1); /* a moment ago */
+    upload(data, MIB);
+    other = (struct attribution){0};
+    attribution_expect(&other, 2 * MIB); /* a load goes on, or went on */
+    ck_assert_uint_eq(other.model, 0);
+}
+END_TEST
+
+START_TEST(only_models_are_expected)
+{
+    put_gguf("flux", "double_blocks");
+    map_at("weights.bin", 0, write_file("weights.bin", DATA), NULL);
+    map_at(".gguf", 0, write_file(".gguf", DATA), NULL); /* no name at all, if its path has one */
+    attribution_expect(&at, MIB);
+    ck_assert(attribution_guess(&at, MIB, &guess));
+    ck_assert_str_eq(guess.file, path_of(".gguf"));
+    ck_assert_uint_eq(headers_read, 1);
+}
+END_TEST
+
 START_TEST(news_of_a_load)
 {
     uint64_t data = mapped_model("flux.gguf", "flux", "double_blocks");
@@ -433,6 +471,8 @@ int main(void)
     tcase_add_test(tests, part_of_a_file_is_mapped);
     tcase_add_test(tests, a_mapping_in_pieces);
     tcase_add_test(tests, guesses);
+    tcase_add_test(tests, expectations);
+    tcase_add_test(tests, only_models_are_expected);
     tcase_add_test(tests, news_of_a_load);
     tcase_add_test(tests, names_of_any_length);
     tcase_add_test(tests, parts_tell_by_names);
