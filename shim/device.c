@@ -89,6 +89,7 @@ struct device *device_get(int ordinal)
             d->has_uuid = driver.cuDeviceGetUuid(&d->uuid, handle) == CUDA_SUCCESS;
             d->target = is_target(d);
             pthread_mutex_init(&d->lock, NULL);
+            pthread_mutex_init(&d->ending, NULL);
             atomic_store(&known[ordinal], true);
         } else {
             d = NULL;

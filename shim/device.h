@@ -20,6 +20,7 @@ struct device {
     bool target;                 /* target_gpu names it */
     _Atomic bool stream_ordered; /* has an allocation been made in stream order? */
     CUcontext primary;           /* as cuDevicePrimaryCtxRetain last gave it; NULL if never */
+    pthread_mutex_t ending;      /* held while it is released or reset */
 
     _Atomic uint64_t small_below; /* smaller requests need no verdict: VRAM, if the driver has it */
 

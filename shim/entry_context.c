@@ -75,18 +75,31 @@ static bool reset(CUdevice dev)
     return true;
 }
 
+/* One thread after the other: whoever was not the last to release it must not take it for alive
+ * when another has ended it. */
+static CUresult end_known(struct device *device, CUresult (*end)(CUdevice),
+                          bool (*is_gone)(CUdevice))
+{
+    int cancel = cancel_defer();
+
+    pthread_mutex_lock(&device->ending);
+    CUcontext primary = __atomic_load_n(&device->primary, __ATOMIC_ACQUIRE);
+    context_begin_end(primary);
+    CUresult r = end(device->handle);
+    core_context_ended(primary, r == CUDA_SUCCESS && is_gone(device->handle));
+    pthread_mutex_unlock(&device->ending);
+    cancel_allow(cancel);
+    return r;
+}
+
 static CUresult end_primary(CUdevice dev, CUresult (*end)(CUdevice), bool (*is_gone)(CUdevice))
 {
     struct device *device = device_known(dev);
-    CUcontext primary = device ? __atomic_load_n(&device->primary, __ATOMIC_ACQUIRE) : NULL;
-    int saved = shim_enter(), cancel = cancel_defer();
+    int saved = shim_enter();
+    CUresult r = device && __atomic_load_n(&device->primary, __ATOMIC_ACQUIRE)
+                     ? end_known(device, end, is_gone)
+                     : end(dev);
 
-    if (primary)
-        context_begin_end(primary);
-    CUresult r = end(dev);
-    if (primary)
-        core_context_ended(primary, r == CUDA_SUCCESS && is_gone(dev));
-    cancel_allow(cancel);
     shim_leave(saved);
     return r;
 }

@@ -28,6 +28,7 @@ OTHERS = [
     ("host_direct_sets",),
     ("host_direct_sets_per_thread",),
     ("host_direct_contexts",),
+    ("host_direct_releases",),
     ("host_direct_badinput",),
     ("host_direct_threads",),
     ("host_direct_cancel",),
