@@ -185,7 +185,12 @@ static bool pool_reclaim(struct host_pool *pool)
 /* Blocks that streams have finished with by now. Nothing may be asked while a stream captures. */
 bool host_pool_drain(struct host_pool *pool)
 {
-    return pool->pending.count && !context_capturing() && pending_drain(&pool->pending);
+    if (!pool->pending.count || context_capturing())
+        return false;
+    struct pin_permit permitted = pin_permit(); /* another thread's capture may begin meanwhile */
+    bool any = pending_drain(&pool->pending);
+    pin_forbid(permitted);
+    return any;
 }
 
 /* Gives empty arenas back until at most `keep` bytes of them are left; VRAM is not kept. Lock held,

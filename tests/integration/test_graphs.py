@@ -64,3 +64,20 @@ def test_captures_stay_the_hosts_own(run, tmp_path, limit, backing):
         # All that the host allocates meanwhile, in the capture and beside it, is the driver's.
         assert functions.count("cuMemAllocAsync") == 3
         assert "CUDA_ERROR" not in " ".join(result for function, _, result in calls)
+
+
+def test_a_capture_may_begin_while_events_are_asked(run, tmp_path):
+    """A query is among the calls that spoil another thread's capture, but not where this thread's
+    captures are relaxed (cuThreadExchangeStreamCaptureMode)."""
+    env = {**STEADY, **ALL_TO_HOST, "SIMCUDA_LOG": str(tmp_path / "log")}
+    done = run("host_direct_gated", shim=True, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    calls = re.findall(r"^T\d+ (\w+)\((.*)\)=\w+$", (tmp_path / "log").read_text(), re.M)
+    relaxed, queries = False, 0
+    for function, arguments in calls:
+        if function == "cuThreadExchangeStreamCaptureMode":  # tells what was before
+            relaxed = arguments == "*0"
+        elif function == "cuEventQuery":  # the host asks none itself
+            queries += 1
+            assert relaxed
+    assert queries > 0
