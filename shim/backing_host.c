@@ -332,9 +332,9 @@ bool backing_host_alloc(struct context *context, uint64_t bytes, uint64_t room,
         address = pool_alloc(pool, bytes);
     if (!address && host_pool_drain(pool))
         address = pool_alloc(pool, bytes);
-    /* The driver's allocation does not wait for streams. Ours does where a free has not waited, as
-     * the driver's cuMemFree would have, and then only in the same kind of call. */
-    if (!address && (order || !pool->retired))
+    /* The driver's allocation does not wait for streams, and a stream may wait for the host. Ours
+     * does only where there is no room, or where frees that could not wait have left too much. */
+    if (!address && (order || pool->retired <= RETIRED_MAX))
         address = alloc_from_new(context, bytes, room);
     if (!address && (pool_await_reclaim(pool) || pool_reclaim(pool)))
         address = pool_alloc(pool, bytes);

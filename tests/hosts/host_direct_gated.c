@@ -56,9 +56,18 @@ int main(void)
     MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
     MUST(cuMemAlloc(&result, 4));
 
+    MUST(cuMemAlloc(&large, BYTES));
+    MUST(cuMemFree(large));
+    block = gated_block(stream, &result);
+    MUST(cuMemAlloc(&large, LARGE));
+    open_gate(stream, result, "allocated beside a stream that waits");
+    MUST(cuMemFree(large));
+    MUST(cuMemFreeAsync(block, stream));
+    MUST(cuCtxSynchronize());
+
     block = gated_block(stream, &result);
     MUST(cuMemFreeAsync(block, stream));
-    MUST(cuMemAlloc(&large, LARGE));
+    MUST(cuMemAlloc(&large, 2 * LARGE));
     open_gate(stream, result, "allocated beside a free that waits");
     MUST(cuMemFree(large));
     MUST(cuCtxSynchronize());
