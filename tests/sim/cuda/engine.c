@@ -62,6 +62,10 @@ static void order_locked(struct stream *stream, struct op *op)
 {
     const struct ctx *ctx = stream->ctx;
 
+    for (const struct stream *other = stream->observer ? ctx->streams : NULL; other;
+         other = other->next)
+        if (other != stream)
+            add_dependency(op, other);
     if (stream->flags & CU_STREAM_NON_BLOCKING)
         return;
     if (!stream->legacy) {

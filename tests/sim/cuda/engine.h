@@ -24,6 +24,7 @@ struct stream {
     int priority;
     uint64_t id;
     bool legacy, per_thread;
+    bool observer;    /* no host's: waits for all streams (cuCtxRecordEvent) */
     pthread_t thread; /* whose default stream it is */
     bool destroyed, worker, running;
     uint64_t enqueued, completed; /* sequence numbers */

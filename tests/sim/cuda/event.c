@@ -70,11 +70,31 @@ CUresult sim_event_destroy(CUevent handle)
     return event ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
+static CUresult record_locked(struct event *event, struct stream *stream)
+{
+    struct capture *capture = stream->capture;
+    struct event_op *op = op_new(sizeof(*op), "event record", NULL);
+    CUresult result;
+
+    op->event = event->handle;
+    op->op.done = record_done;
+    op->op.quick = true;
+    /* Filled in first: the record may be over before engine_submit returns. */
+    event->stream = stream;
+    event->sequence = stream->enqueued + 1;
+    event->captured = capture;
+    result = engine_submit_locked(stream, &op->op, false);
+    if (cost_any())
+        event->time_ns = stream->clock_ns;
+    if (result != CUDA_SUCCESS || capture)
+        event->stream = NULL;
+    return result;
+}
+
 CUresult sim_event_record(CUevent handle, CUstream stream_handle, unsigned flags)
 {
     struct event *event;
     struct stream *stream;
-    struct event_op *op;
     CUresult result;
 
     if (flags & ~(unsigned)CU_EVENT_RECORD_EXTERNAL)
@@ -84,23 +104,57 @@ CUresult sim_event_record(CUevent handle, CUstream stream_handle, unsigned flags
     event = handle_object(handle, HANDLE_EVENT);
     if (stream && (!event || event->ctx != stream->ctx))
         result = CUDA_ERROR_INVALID_HANDLE;
-    if (result == CUDA_SUCCESS) {
-        struct capture *capture = stream->capture;
+    if (result == CUDA_SUCCESS)
+        result = record_locked(event, stream);
+    sim_leave();
+    return result;
+}
 
-        op = op_new(sizeof(*op), "event record", NULL);
-        op->event = handle;
-        op->op.done = record_done;
-        op->op.quick = true;
-        /* Filled in first: the record may be over before engine_submit returns. */
-        event->stream = stream;
-        event->sequence = stream->enqueued + 1;
-        event->captured = capture;
-        result = engine_submit_locked(stream, &op->op, false);
-        if (cost_any())
-            event->time_ns = stream->clock_ns;
-        if (result != CUDA_SUCCESS || capture)
-            event->stream = NULL;
+/* A stream of the simulator's own waits for all others. */
+static struct stream *observer_locked(struct ctx *ctx)
+{
+    struct stream *stream = ctx->streams;
+
+    while (stream && !stream->observer)
+        stream = stream->next;
+    if (!stream) {
+        stream = stream_new_locked(ctx, CU_STREAM_NON_BLOCKING, 0);
+        stream->observer = true;
     }
+    return stream;
+}
+
+/* "if the specified context hCtx has a stream in the capture mode [...] the call will invalidate
+ * all the conflicting captures" (cuCtxRecordEvent). */
+static bool spoils_locked(const struct ctx *ctx)
+{
+    bool any = false;
+
+    for (const struct stream *stream = ctx->streams; stream; stream = stream->next)
+        if (stream->capture) {
+            stream->capture->status = CU_STREAM_CAPTURE_STATUS_INVALIDATED;
+            any = true;
+        }
+    return any;
+}
+
+CUresult sim_ctx_record_event(CUcontext ctx_handle, CUevent handle)
+{
+    struct ctx *ctx;
+    struct event *event;
+    CUresult result = CUDA_SUCCESS;
+
+    sim_enter();
+    ctx = handle_object(ctx_handle, HANDLE_CONTEXT);
+    event = handle_object(handle, HANDLE_EVENT);
+    if (!ctx)
+        result = CUDA_ERROR_INVALID_CONTEXT;
+    else if (!event || event->ctx != ctx)
+        result = CUDA_ERROR_INVALID_HANDLE;
+    else if (spoils_locked(ctx))
+        result = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+    else
+        result = record_locked(event, observer_locked(ctx));
     sim_leave();
     return result;
 }

@@ -98,6 +98,7 @@ CUresult sim_get_error_string(CUresult error, const char **text);
 CUresult sim_event_create(CUevent *out, unsigned flags);
 CUresult sim_event_destroy(CUevent handle);
 CUresult sim_event_record(CUevent handle, CUstream stream_handle, unsigned flags);
+CUresult sim_ctx_record_event(CUcontext ctx_handle, CUevent handle);
 CUresult sim_event_query(CUevent handle);
 CUresult sim_event_synchronize(CUevent handle);
 CUresult sim_event_elapsed_time(float *milliseconds, CUevent start_handle, CUevent end_handle);

@@ -148,6 +148,46 @@ START_TEST(events)
 }
 END_TEST
 
+/* All that the context's streams have to do at that moment, whatever kind they are, and no more. */
+START_TEST(the_event_of_a_context)
+{
+    CUstream streams[3] = {NULL};
+    CUcontext context;
+    CUevent event, other;
+    CUgraph graph;
+
+    start();
+    OK(cuCtxGetCurrent(&context));
+    OK(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+    OK(cuStreamCreate(&streams[1], CU_STREAM_DEFAULT));
+    OK(cuStreamCreate(&streams[2], CU_STREAM_NON_BLOCKING));
+    for (int i = 0; i < 3; i++) {
+        OK(spin(LONG, streams[i]));
+        OK(cuCtxRecordEvent(context, event));
+        IS(cuEventQuery(event), CUDA_ERROR_NOT_READY);
+        OK(cuEventSynchronize(event));
+        OK(cuStreamQuery(streams[i]));
+        OK(cuEventQuery(event));
+    }
+    OK(cuCtxRecordEvent(context, event));
+    OK(spin(LONG, streams[2]));
+    OK(cuEventSynchronize(event));
+    IS(cuStreamQuery(streams[2]), CUDA_ERROR_NOT_READY);
+    OK(cuCtxSynchronize());
+    IS(cuCtxRecordEvent(NULL, event), CUDA_ERROR_INVALID_CONTEXT);
+    IS(cuCtxRecordEvent(context, NULL), CUDA_ERROR_INVALID_HANDLE);
+    OK(cuStreamBeginCapture(streams[2], CU_STREAM_CAPTURE_MODE_RELAXED));
+    IS(cuCtxRecordEvent(context, event), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    IS(cuStreamEndCapture(streams[2], &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    OK(cuCtxCreate(&context, NULL, 0, 0));
+    OK(cuEventCreate(&other, CU_EVENT_DISABLE_TIMING));
+    IS(cuCtxRecordEvent(context, event), CUDA_ERROR_INVALID_HANDLE);
+    OK(cuCtxRecordEvent(context, other));
+    OK(cuEventSynchronize(other));
+    OK(cuCtxDestroy(context));
+}
+END_TEST
+
 static int order[3], orders;
 
 static void note(void *value)
@@ -322,6 +362,7 @@ static TCase *cases(void)
     tcase_add_test(tcase, the_legacy_stream);
     tcase_add_test(tcase, the_per_thread_stream);
     tcase_add_test(tcase, events);
+    tcase_add_test(tcase, the_event_of_a_context);
     tcase_add_test(tcase, host_functions);
     tcase_add_test(tcase, work_outlives_its_stream);
     tcase_add_test(tcase, calls_that_return_early);
