@@ -20,6 +20,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* What moves at once, and about what an arena of small blocks has: little more than is needed. A
  * larger block may so lie half in VRAM. */
@@ -117,7 +118,26 @@ static bool open_loan(const struct device *d, struct loan *loan)
 
 /* --- moving ---------------------------------------------------------------------------------- */
 
+/* Copies go through a stream of our own, that waits for nobody's: what others have enqueued may
+ * wait for the calling thread. */
+struct mover {
+    const struct device *device;
+    CUstream stream;
+};
+
+static bool mover_begin(struct mover *mover, const struct device *d)
+{
+    mover->device = d;
+    return driver.cuStreamCreate(&mover->stream, CU_STREAM_NON_BLOCKING) == CUDA_SUCCESS;
+}
+
+static void mover_end(const struct mover *mover)
+{
+    driver.cuStreamDestroy_v2(mover->stream);
+}
+
 struct copy {
+    const struct mover *mover;
     uint64_t from, end; /* addresses */
     CUdeviceptr to;
 };
@@ -129,23 +149,22 @@ static bool copy_block(const struct arena_block *block, void *arg)
     uint64_t from = block->base > c->from ? block->base : c->from;
     uint64_t end = block->base + block->bytes < c->end ? block->base + block->bytes : c->end;
 
-    return from >= end ||
-           driver.cuMemcpy(c->to + (from - c->from), from, end - from) == CUDA_SUCCESS;
+    return from >= end || driver.cuMemcpyAsync(c->to + (from - c->from), from, end - from,
+                                               c->mover->stream) == CUDA_SUCCESS;
 }
 
 /* Copies what the host holds of a chunk into other memory, which is mapped somewhere for that. */
-static bool copy_chunk(const struct device *d, const struct loan *loan, uint64_t at, uint64_t bytes,
-                       CUmemGenericAllocationHandle handle)
+static bool copy_chunk(const struct mover *mover, const struct loan *loan, uint64_t at,
+                       uint64_t bytes, CUmemGenericAllocationHandle handle)
 {
-    struct copy copy = {.from = loan->base + at, .end = loan->base + at + bytes};
+    struct copy copy = {.mover = mover, .from = loan->base + at, .end = loan->base + at + bytes};
     bool copied = false;
 
     if (driver.cuMemAddressReserve(&copy.to, bytes, ARENA_UNIT, 0, 0) != CUDA_SUCCESS)
         return false;
-    if (map(d, copy.to, bytes, handle)) {
-        /* Between two kinds of memory a copy need not wait for itself (cuMemcpy). */
-        copied = arena_for_each(loan->arena, copy_block, &copy) &&
-                 driver.cuCtxSynchronize() == CUDA_SUCCESS;
+    if (map(mover->device, copy.to, bytes, handle)) {
+        copied = arena_for_each(loan->arena, copy_block, &copy);
+        copied = driver.cuStreamSynchronize(mover->stream) == CUDA_SUCCESS && copied;
         driver.cuMemUnmap(copy.to, bytes);
     }
     driver.cuMemAddressFree(copy.to, bytes);
@@ -171,10 +190,10 @@ static bool replace(const struct device *d, CUdeviceptr at, uint64_t bytes,
     return false;
 }
 
-/* The last chunk that lies in VRAM goes to host memory; nothing is enqueued that uses it, and a
- * context of the device is current. */
-static bool move_chunk(const struct device *d, struct loan *loan)
+/* The last chunk that lies in VRAM goes to host memory; nothing is enqueued that uses it. */
+static bool move_chunk(const struct mover *mover, struct loan *loan)
 {
+    const struct device *d = mover->device;
     uint64_t at = (loan->lent - 1) / CHUNK * CHUNK, bytes = loan->lent - at;
     CUmemGenericAllocationHandle handle;
     size_t granularity;
@@ -183,13 +202,46 @@ static bool move_chunk(const struct device *d, struct loan *loan)
     if (!backing_vmm_node(d, &node, &granularity) ||
         !create(&handle, bytes, (CUmemLocation){CU_MEM_LOCATION_TYPE_HOST_NUMA, node}))
         return false;
-    if (copy_chunk(d, loan, at, bytes, handle) &&
+    if (copy_chunk(mover, loan, at, bytes, handle) &&
         replace(d, loan->base + at, bytes, &loan->handle[at / CHUNK], handle)) {
         loan->lent = at;
         return true;
     }
     driver.cuMemRelease(handle);
     return false;
+}
+
+/* --- an idle device -------------------------------------------------------------------------- */
+
+/* How long to wait for what is enqueued: some seconds of work may be, or work that waits for the
+ * calling thread and would wait for ever. */
+#define IDLE_MS 5000
+
+/* All that the context was given so far; CUDA 12.5 and later have a call for that. */
+static bool record_all(const struct context *context, CUevent *event)
+{
+    if (driver.cuEventCreate(event, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS)
+        return false;
+    if (driver.cuCtxRecordEvent(context->handle, *event) == CUDA_SUCCESS)
+        return true;
+    driver.cuEventDestroy_v2(*event);
+    return false;
+}
+
+/* Waits until all of it is done; false if that takes too long. */
+static bool is_idle(void *context)
+{
+    struct timespec pause = {0, 50000};
+    int64_t begun = clock_ms();
+    CUresult r = CUDA_ERROR_NOT_READY;
+    CUevent event;
+
+    if (!record_all(context, &event))
+        return false;
+    while ((r = driver.cuEventQuery(event)) == CUDA_ERROR_NOT_READY && clock_ms() - begun < IDLE_MS)
+        nanosleep(&pause, NULL);
+    driver.cuEventDestroy_v2(event);
+    return r == CUDA_SUCCESS;
 }
 
 /* --- can it be done? ------------------------------------------------------------------------- */
@@ -201,25 +253,27 @@ static pthread_mutex_t trial = PTHREAD_MUTEX_INITIALIZER;
 #define WORDS 16
 
 /* What was written before a move must be there after it. */
-static bool moves_whole(const struct device *d, struct loan *loan)
+static bool moves_whole(const struct mover *mover, struct loan *loan)
 {
     unsigned seen[WORDS] = {0};
     uint64_t at = arena_alloc(loan->arena, sizeof seen);
-    bool whole = at && driver.cuMemsetD32_v2(at, 0x10a4ed, WORDS) == CUDA_SUCCESS &&
-                 driver.cuCtxSynchronize() == CUDA_SUCCESS && move_chunk(d, loan) &&
-                 driver.cuMemcpyDtoH_v2(seen, at, sizeof seen) == CUDA_SUCCESS;
+    bool whole =
+        at && driver.cuMemsetD32Async(at, 0x10a4ed, WORDS, mover->stream) == CUDA_SUCCESS &&
+        driver.cuStreamSynchronize(mover->stream) == CUDA_SUCCESS && move_chunk(mover, loan) &&
+        driver.cuMemcpyDtoHAsync_v2(seen, at, sizeof seen, mover->stream) == CUDA_SUCCESS;
 
+    whole = driver.cuStreamSynchronize(mover->stream) == CUDA_SUCCESS && whole;
     for (int i = 0; i < WORDS; i++)
         whole = whole && seen[i] == 0x10a4ed;
     return whole;
 }
 
-static bool try_loan(const struct device *d, struct loan *loan)
+static bool try_loan(const struct mover *mover, struct loan *loan)
 {
-    if (!open_loan(d, loan))
+    if (!open_loan(mover->device, loan))
         return false;
     loan->arena = arena_create(loan->base, loan->bytes, NULL, HOST_LENT);
-    bool works = loan->arena && moves_whole(d, loan);
+    bool works = loan->arena && moves_whole(mover, loan);
     if (loan->arena)
         arena_destroy(loan->arena);
     return close_loan(loan, loan->bytes) && works;
@@ -227,28 +281,43 @@ static bool try_loan(const struct device *d, struct loan *loan)
 
 /* Where other devices are, they may be given access to the host's memory, which ours would not have
  * (cuCtxEnablePeerAccess is not for memory that is mapped). */
-static bool try_out(const struct device *d)
+static bool suits(const struct context *context)
 {
-    struct loan *loan = make_loan(ARENA_UNIT);
     size_t granularity;
     int count, node;
+    CUevent event;
 
-    bool works = loan && driver.cuDeviceGetCount(&count) == CUDA_SUCCESS && count == 1 &&
-                 backing_vmm_node(d, &node, &granularity) && ARENA_UNIT % granularity == 0 &&
-                 try_loan(d, loan);
+    if (driver.cuDeviceGetCount(&count) != CUDA_SUCCESS || count != 1 ||
+        !backing_vmm_node(context->device, &node, &granularity) || ARENA_UNIT % granularity != 0 ||
+        !record_all(context, &event))
+        return false;
+    driver.cuEventDestroy_v2(event);
+    return true;
+}
+
+static bool try_out(const struct context *context)
+{
+    struct loan *loan = make_loan(ARENA_UNIT);
+    struct mover mover;
+    bool works = false;
+
+    if (loan && suits(context) && mover_begin(&mover, context->device)) {
+        works = try_loan(&mover, loan);
+        mover_end(&mover);
+    }
     free(loan);
     return works;
 }
 
-/* Once for each device, by doing it. Nobody waits for that: it waits for the device, which may wait
- * for a host function, which may want a lock that the waiting thread holds. */
-static bool can_lend(const struct device *d)
+/* Once for each device, by doing it. Nobody else waits for that. */
+static bool can_lend(const struct context *context)
 {
+    const struct device *d = context->device;
     _Atomic int *state = &states[d->ordinal];
 
     if (atomic_load(state) == UNTRIED && pthread_mutex_trylock(&trial) == 0) {
         if (atomic_load(state) == UNTRIED)
-            atomic_store(state, try_out(d) ? WORKS : FAILS);
+            atomic_store(state, try_out(context) ? WORKS : FAILS);
         pthread_mutex_unlock(&trial);
         if (atomic_load(state) == FAILS)
             log_warn(
@@ -329,7 +398,7 @@ bool backing_loan_alloc(struct context *context, uint64_t bytes, uint64_t vram, 
     struct device *d = context->device;
     struct host_pool *pool = &context->pool;
 
-    if (bytes > ARENA_MAX || gate_is_frozen() || context_only(d) != context || !can_lend(d))
+    if (bytes > ARENA_MAX || gate_is_frozen() || context_only(d) != context || !can_lend(context))
         return false;
     gate_use();
     pthread_mutex_lock(&pool->lock);
@@ -363,12 +432,6 @@ void backing_loan_end(struct host_pool *pool, struct arena *arena)
 
 /* --- recalling ------------------------------------------------------------------------------- */
 
-static bool is_idle(void *arg)
-{
-    (void)arg;
-    return driver.cuCtxSynchronize() == CUDA_SUCCESS;
-}
-
 /* The youngest that still lies in VRAM, if only in part. */
 static struct loan *youngest(struct host_pool *pool)
 {
@@ -379,7 +442,7 @@ static struct loan *youngest(struct host_pool *pool)
     return loan;
 }
 
-static void recall(struct context *context, uint64_t bytes)
+static void recall(struct context *context, const struct mover *mover, uint64_t bytes)
 {
     struct device *d = context->device;
     struct host_pool *pool = &context->pool;
@@ -390,7 +453,7 @@ static void recall(struct context *context, uint64_t bytes)
     host_pool_settle(context);
     while (before - atomic_load(&d->lent_bytes) < bytes && (loan = youngest(pool))) {
         uint64_t lent = loan->lent;
-        if (!move_chunk(d, loan))
+        if (!move_chunk(mover, loan))
             break;
         arena_set_kind(loan->arena, HOST_RECALLED); /* no more is to be put there */
         claims_settle(lent - loan->lent);
@@ -403,13 +466,17 @@ static void recall(struct context *context, uint64_t bytes)
 /* With the gate shut, if that can be. */
 static void recall_from(struct context *context, uint64_t bytes)
 {
+    struct mover mover;
     CUcontext popped;
 
     if (driver.cuCtxPushCurrent_v2(context->handle) != CUDA_SUCCESS)
         return;
-    if (gate_close(is_idle, NULL)) {
-        recall(context, bytes);
-        gate_open();
+    if (mover_begin(&mover, context->device)) {
+        if (gate_close(is_idle, context)) {
+            recall(context, &mover, bytes);
+            gate_open();
+        }
+        mover_end(&mover);
     }
     driver.cuCtxPopCurrent_v2(&popped);
 }

@@ -111,6 +111,10 @@
     X(CUDA_ARRAY3D_SPARSE, 0x40)                                                                   \
     X(CUDA_ARRAY3D_DEFERRED_MAPPING, 0x80)
 
+#define ABI_OBJECT_FLAGS(X)                                                                        \
+    X(CU_STREAM_NON_BLOCKING, 0x1)                                                                 \
+    X(CU_EVENT_DISABLE_TIMING, 0x2)
+
 #define ABI_CAPTURE_MODES(X)                                                                       \
     X(CU_STREAM_CAPTURE_MODE_GLOBAL, 0)                                                            \
     X(CU_STREAM_CAPTURE_MODE_THREAD_LOCAL, 1)                                                      \
@@ -215,6 +219,7 @@
     ABI_MEM_RANGE_HANDLE_TYPES(X)                                                                  \
     ABI_ARRAY_FORMATS(X)                                                                           \
     ABI_ARRAY_FLAGS(X)                                                                             \
+    ABI_OBJECT_FLAGS(X)                                                                            \
     ABI_POOL_ATTRIBUTES(X)                                                                         \
     ABI_MEMHOST_FLAGS(X)
 
@@ -321,6 +326,7 @@ typedef enum CUmemPool_attribute_enum { ABI_POOL_ATTRIBUTES(ABI_ENUM_MEMBER) } C
 typedef enum CUarray_format_enum { ABI_ARRAY_FORMATS(ABI_ENUM_MEMBER) } CUarray_format;
 enum { ABI_MEMHOST_FLAGS(ABI_ENUM_MEMBER) };
 enum { ABI_ARRAY_FLAGS(ABI_ENUM_MEMBER) };
+enum { ABI_OBJECT_FLAGS(ABI_ENUM_MEMBER) };
 
 typedef unsigned long long CUdeviceptr;
 typedef uint64_t cuuint64_t;

@@ -34,6 +34,8 @@
     CALL(cuCtxPushCurrent_v2, (CUcontext ctx), (ctx))                                              \
     CALL(cuCtxPopCurrent_v2, (CUcontext * ctx), (ctx))                                             \
     CALL(cuCtxSynchronize, (void), ())                                                             \
+    CALL(cuCtxRecordEvent, (CUcontext ctx, CUevent event), (ctx, event))                           \
+    CALL(cuStreamCreate, (CUstream * stream, unsigned int flags), (stream, flags))                 \
     CALL(cuDevicePrimaryCtxGetState, (CUdevice dev, unsigned int *flags, int *active),             \
          (dev, flags, active))                                                                     \
     CALL(cuMemAddressReserve,                                                                      \

@@ -11,8 +11,6 @@
 #define REUSE_DEPTH   64u
 #define NOT_READY_MAX 8u
 
-#define CU_EVENT_DISABLE_TIMING 2u
-
 /* CUstream's special values (cuda.h: CU_STREAM_LEGACY, CU_STREAM_PER_THREAD). */
 #define STREAM_LEGACY     ((CUstream)0x1)
 #define STREAM_PER_THREAD ((CUstream)0x2)
