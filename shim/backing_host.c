@@ -353,39 +353,45 @@ static bool is_current(const struct context *context)
     return driver.cuCtxGetCurrent(&handle) == CUDA_SUCCESS && handle == context->handle;
 }
 
-/* An event in a stream of the context, whichever context is current; NULL if it is no such stream.
- */
-static CUevent record(struct context *context, const struct stream_order *order)
+/* An event in the stream, whichever context is current; NULL if there can be none. *key is the
+ * stream's, or NULL where it is another context's: that has a default stream of its own. */
+static CUevent record(struct context *context, const struct stream_order *order, CUstream *key)
 {
+    struct pending *pending = &context->pool.pending;
     CUcontext owner = NULL;
+    CUevent event = is_current(context) ? pending_record(pending, order) : NULL;
 
-    if (is_current(context))
-        return pending_record(&context->pool.pending, order);
-    if (driver.cuStreamGetCtx(order->stream, &owner) != CUDA_SUCCESS || owner != context->handle ||
-        driver.cuCtxPushCurrent_v2(owner) != CUDA_SUCCESS)
+    *key = pending_key(order);
+    if (event || driver.cuStreamGetCtx(order->stream, &owner) != CUDA_SUCCESS)
+        return event;
+    if (owner != context->handle) {
+        *key = NULL;
+        return pending_record_across(pending, context->handle, owner, order);
+    }
+    if (driver.cuCtxPushCurrent_v2(owner) != CUDA_SUCCESS)
         return NULL;
-    CUevent event = pending_record(&context->pool.pending, order);
+    event = pending_record(pending, order);
     driver.cuCtxPopCurrent_v2(&owner);
     return event;
 }
 
 /* A free in stream order: the block waits for an event in its stream. False, and nothing changed,
- * if none can be recorded: nothing may be while a stream captures; the stream is another context's.
- */
+ * if none can be recorded: nothing may be while a stream captures. */
 static bool hold_for_stream(struct context *context, struct arena *arena, uint64_t address,
                             const struct stream_order *order, struct arena_block *block)
 {
     struct host_pool *pool = &context->pool;
     CUevent event = NULL;
+    CUstream key;
 
     if (!arena_find(address, block) || block->base != address)
         return false;
     if (!context_capturing())
-        event = record(context, order);
+        event = record(context, order, &key);
     if (!event)
         return false;
     arena_hold(arena, address, block);
-    pending_add(&pool->pending, block, pending_key(order), event);
+    pending_add(&pool->pending, block, key, event);
     if ((pool->pending.bytes > RETIRED_MAX || pending_is_full(&pool->pending)) &&
         host_pool_drain(pool))
         pool_trim(context, KEEP_EMPTY);

@@ -35,7 +35,6 @@
     CALL(cuCtxPopCurrent_v2, (CUcontext * ctx), (ctx))                                             \
     CALL(cuCtxSynchronize, (void), ())                                                             \
     CALL(cuCtxRecordEvent, (CUcontext ctx, CUevent event), (ctx, event))                           \
-    CALL(cuStreamCreate, (CUstream * stream, unsigned int flags), (stream, flags))                 \
     CALL(cuDevicePrimaryCtxGetState, (CUdevice dev, unsigned int *flags, int *active),             \
          (dev, flags, active))                                                                     \
     CALL(cuMemAddressReserve,                                                                      \
@@ -51,6 +50,9 @@
     CALL(cuEventRecord, (CUevent event, CUstream stream), (event, stream))                         \
     CALL(cuEventRecord_ptsz, (CUevent event, CUstream stream), (event, stream))                    \
     CALL(cuEventQuery, (CUevent event), (event))                                                   \
+    CALL(cuStreamCreate, (CUstream * stream, unsigned int flags), (stream, flags))                 \
+    CALL(cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned int flags),                  \
+         (stream, event, flags))                                                                   \
     CALL(cuStreamSynchronize, (CUstream stream), (stream))                                         \
     CALL(cuStreamSynchronize_ptsz, (CUstream stream), (stream))                                    \
     CALL(cuStreamGetCtx, (CUstream stream, CUcontext * ctx), (stream, ctx))                        \

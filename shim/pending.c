@@ -62,6 +62,12 @@ static void spare_event(struct pending *p, CUevent event)
         driver.cuEventDestroy_v2(event);
 }
 
+static CUresult record(CUevent event, const struct stream_order *order)
+{
+    return order->per_thread ? driver.cuEventRecord_ptsz(event, order->stream)
+                             : driver.cuEventRecord(event, order->stream);
+}
+
 CUevent pending_record(struct pending *p, const struct stream_order *order)
 {
     CUevent event = NULL;
@@ -72,12 +78,34 @@ CUevent pending_record(struct pending *p, const struct stream_order *order)
         event = p->spare[--p->spares];
     else if (driver.cuEventCreate(&event, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS)
         return NULL;
-    CUresult r = order->per_thread ? driver.cuEventRecord_ptsz(event, order->stream)
-                                   : driver.cuEventRecord(event, order->stream);
-    if (r == CUDA_SUCCESS)
+    if (record(event, order) == CUDA_SUCCESS)
         return event;
     spare_event(p, event);
     return NULL;
+}
+
+/* An event may be waited for across contexts (cuStreamWaitEvent), and destroyed before it has
+ * completed (cuEventDestroy). */
+CUevent pending_record_across(struct pending *p, CUcontext own, CUcontext other,
+                              const struct stream_order *order)
+{
+    CUevent there = NULL, here = NULL;
+
+    if (driver.cuCtxPushCurrent_v2(other) != CUDA_SUCCESS)
+        return NULL;
+    bool ok = driver.cuEventCreate(&there, CU_EVENT_DISABLE_TIMING) == CUDA_SUCCESS &&
+              record(there, order) == CUDA_SUCCESS;
+    driver.cuCtxPopCurrent_v2(&other);
+    if (ok && driver.cuCtxPushCurrent_v2(own) == CUDA_SUCCESS) {
+        if ((p->waiter ||
+             driver.cuStreamCreate(&p->waiter, CU_STREAM_NON_BLOCKING) == CUDA_SUCCESS) &&
+            driver.cuStreamWaitEvent(p->waiter, there, 0) == CUDA_SUCCESS)
+            here = pending_record(p, &(struct stream_order){p->waiter, false});
+        driver.cuCtxPopCurrent_v2(&own);
+    }
+    if (there)
+        driver.cuEventDestroy_v2(there);
+    return here;
 }
 
 bool pending_add(struct pending *p, const struct arena_block *block, CUstream key, CUevent event)
@@ -170,4 +198,5 @@ void pending_clear(struct pending *p)
     p->count = 0;
     p->spares = 0;
     p->bytes = 0;
+    p->waiter = NULL;
 }

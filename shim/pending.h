@@ -35,6 +35,7 @@ struct pending {
     uint64_t bytes;
     CUevent *spare; /* events to record again */
     uint32_t spares;
+    CUstream waiter; /* waits for streams of other contexts; NULL: none had to be */
 };
 
 /* What two calls have in common that name the same stream; NULL for the per-thread default stream,
@@ -43,6 +44,11 @@ CUstream pending_key(const struct stream_order *order);
 
 /* An event recorded in the stream now; NULL if that cannot be. The stream's context is current. */
 CUevent pending_record(struct pending *pending, const struct stream_order *order);
+
+/* The same for a stream of context `other`, whichever is current, by way of a stream of ours in
+ * `own`, the pool's context: the event is of that one and ends with it. */
+CUevent pending_record_across(struct pending *pending, CUcontext own, CUcontext other,
+                              const struct stream_order *order);
 
 /* Keeps a held block until `event` has completed. False if there is no room: nothing has changed.
  */

@@ -79,6 +79,23 @@ int main(void)
     MUST(cuMemFreeAsync(block, stream));
     MUST(cuCtxPopCurrent(&popped));
     open_gate(stream, result, "freed with another context current");
+
+    MUST(cuMemAllocAsync(&block, BYTES, stream));
+    MUST(cuStreamSynchronize(stream));
+    MUST(cuCtxPushCurrent(other));
+    MUST(cuMemsetD32Async(block, 7, BYTES / 4, NULL));
+    MUST(cuLaunchHostFunc(NULL, wait_for_gate, NULL));
+    MUST(cuMemcpyDtoDAsync(result, block + BYTES - 4, 4, NULL));
+    MUST(cuMemFreeAsync(block, NULL));
+    MUST(cuCtxPopCurrent(&popped));
+    /* In a stream of the same name: not to be used again before the gate is open. */
+    MUST(cuMemAllocAsync(&large, BYTES, NULL));
+    MUST(cuMemsetD32Async(large, 8, BYTES / 4, NULL));
+    MUST(cuCtxPushCurrent(other));
+    open_gate(NULL, result, "freed in a stream of another context");
+    MUST(cuCtxPopCurrent(&popped));
+    MUST(cuMemFreeAsync(large, NULL));
+    MUST(cuCtxSynchronize());
     MUST(cuCtxDestroy(other));
 
     MUST(cuMemFree(result));
