@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-/* True for a redirected block of ours. */
+/* True for a redirected block that lies in VRAM on loan. */
 static bool warn_if_redirected(const char *call, CUdeviceptr address, size_t bytes)
 {
     struct arena_block block;
@@ -23,7 +23,7 @@ static bool warn_if_redirected(const char *call, CUdeviceptr address, size_t byt
         log_warn("%s: the block lies in host memory and cannot be shared; HYBRIDMEM_MIN_REDIRECT "
                  "or HYBRIDMEM_TARGET_GPU keeps such blocks in VRAM",
                  call);
-    return ours;
+    return ours && arena_kind(block.arena) == HOST_LENT;
 }
 
 CUresult cuIpcGetMemHandle(CUipcMemHandle *pHandle, CUdeviceptr dptr)
