@@ -15,25 +15,30 @@ const char *const probe_kind_name[PROBE_KINDS] = {
     [PROBE_REGISTERED_THP] = "registered THP",
     [PROBE_REGISTERED_HUGETLB] = "registered hugetlb",
     [PROBE_VMM_HOST] = "VMM host NUMA",
+    [PROBE_VMM_DEVICE] = "VMM device",
     [PROBE_PAGEABLE] = "pageable",
 };
 
-/* CUmemAllocationProp and CUmemAccessDesc, as documented under "Virtual Memory Management". */
-struct vmm_location {
-    int type; /* 1 device, 3 host NUMA node */
-    int id;
-};
-struct vmm_prop {
-    int type; /* 1: pinned */
-    int handle_types;
-    struct vmm_location location;
-    void *win32;
-    unsigned char flags[8];
-};
-struct vmm_access {
-    struct vmm_location location;
-    int flags; /* 3: read and write */
-};
+bool probe_find_vmm(struct probe *p, struct probe_vmm *v)
+{
+    v->create = probe_symbol(p, "cuMemCreate");
+    v->release = probe_symbol(p, "cuMemRelease");
+    v->reserve = probe_symbol(p, "cuMemAddressReserve");
+    v->address_free = probe_symbol(p, "cuMemAddressFree");
+    v->map = probe_symbol(p, "cuMemMap");
+    v->unmap = probe_symbol(p, "cuMemUnmap");
+    v->set_access = probe_symbol(p, "cuMemSetAccess");
+    v->granularity = probe_symbol(p, "cuMemGetAllocationGranularity");
+    v->export = probe_symbol(p, "cuMemExportToShareableHandle");
+    v->import = probe_symbol(p, "cuMemImportFromShareableHandle");
+    return v->create && v->release && v->reserve && v->address_free && v->map && v->unmap &&
+           v->set_access && v->granularity && v->export && v->import;
+}
+
+CUmemLocation probe_here(struct probe *p)
+{
+    return (CUmemLocation){CU_MEM_LOCATION_TYPE_DEVICE, p->device};
+}
 
 static bool refused(struct probe_block *block, const char *what, const char *how)
 {
@@ -95,43 +100,39 @@ static bool make_registered(struct probe *p, struct probe_block *block)
     return refused(block, "cuMemHostRegister", probe_result(result));
 }
 
-static bool map_vmm(struct probe *p, struct probe_block *block)
+static bool map_vmm(struct probe *p, const struct probe_vmm *v, struct probe_block *block)
 {
-    CUresult (*reserve)(CUdeviceptr *, size_t, size_t, CUdeviceptr, unsigned long long) =
-        probe_symbol(p, "cuMemAddressReserve");
-    CUresult (*map)(CUdeviceptr, size_t, size_t, uint64_t, unsigned long long) =
-        probe_symbol(p, "cuMemMap");
-    CUresult (*set_access)(CUdeviceptr, size_t, const struct vmm_access *, size_t) =
-        probe_symbol(p, "cuMemSetAccess");
-    const struct vmm_access access[2] = {{{1, p->device}, 3}, {{3, 0}, 3}};
+    const CUmemAccessDesc access[] = {
+        {probe_here(p), CU_MEM_ACCESS_FLAGS_PROT_READWRITE},
+        {{CU_MEM_LOCATION_TYPE_HOST_NUMA, 0}, CU_MEM_ACCESS_FLAGS_PROT_READWRITE}};
 
-    if (!reserve || !map || !set_access)
-        return refused(block, "cuMemMap", "absent");
-    if (!call_ok(block, "cuMemAddressReserve", reserve(&block->device, block->bytes, 0, 0, 0)))
+    if (!call_ok(block, "cuMemAddressReserve", v->reserve(&block->device, block->bytes, 0, 0, 0)))
         return false;
-    if (!call_ok(block, "cuMemMap", map(block->device, block->bytes, 0, block->vmm_handle, 0)))
+    if (!call_ok(block, "cuMemMap", v->map(block->device, block->bytes, 0, block->vmm_handle, 0)))
         return false;
     /* The CPU reaches it through the same address, once its node has access; older drivers know
      * access for devices only. */
-    if (set_access(block->device, block->bytes, access, 2) == CUDA_SUCCESS) {
+    if (block->kind == PROBE_VMM_HOST &&
+        v->set_access(block->device, block->bytes, access, 2) == CUDA_SUCCESS) {
         block->host = (void *)(uintptr_t)block->device;
         return true;
     }
-    return call_ok(block, "cuMemSetAccess", set_access(block->device, block->bytes, access, 1));
+    return call_ok(block, "cuMemSetAccess", v->set_access(block->device, block->bytes, access, 1));
 }
 
 static bool make_vmm(struct probe *p, struct probe_block *block)
 {
-    CUresult (*create)(uint64_t *, size_t, const struct vmm_prop *, unsigned long long) =
-        probe_symbol(p, "cuMemCreate");
-    const struct vmm_prop prop = {.type = 1, .location = {3, 0}};
+    CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = probe_here(p)};
+    struct probe_vmm v;
 
-    if (!create)
+    if (block->kind == PROBE_VMM_HOST)
+        prop.location = (CUmemLocation){CU_MEM_LOCATION_TYPE_HOST_NUMA, 0};
+    if (!probe_find_vmm(p, &v))
         return refused(block, "cuMemCreate", "absent");
     double start = probe_now_ms();
-    if (!call_ok(block, "cuMemCreate", create(&block->vmm_handle, block->bytes, &prop, 0)))
+    if (!call_ok(block, "cuMemCreate", v.create(&block->vmm_handle, block->bytes, &prop, 0)))
         return false;
-    if (!map_vmm(p, block))
+    if (!map_vmm(p, &v, block))
         return false;
     block->pin_ms = probe_now_ms() - start;
     return true;
@@ -157,6 +158,7 @@ bool probe_make(struct probe *p, enum probe_kind kind, size_t bytes, struct prob
         return call_ok(block, "cuMemHostGetDevicePointer",
                        p->drv.cuMemHostGetDevicePointer(&block->device, block->host, 0));
     case PROBE_VMM_HOST:
+    case PROBE_VMM_DEVICE:
         return make_vmm(p, block);
     case PROBE_PAGEABLE:
         return map_pages(block);
@@ -167,16 +169,20 @@ bool probe_make(struct probe *p, enum probe_kind kind, size_t bytes, struct prob
 
 static CUresult drop_vmm(struct probe *p, struct probe_block *block)
 {
-    CUresult (*unmap)(CUdeviceptr, size_t) = probe_symbol(p, "cuMemUnmap");
-    CUresult (*release)(uint64_t) = probe_symbol(p, "cuMemRelease");
-    CUresult (*address_free)(CUdeviceptr, size_t) = probe_symbol(p, "cuMemAddressFree");
+    struct probe_vmm v;
 
-    if (!unmap || !release || !address_free)
+    if (!probe_find_vmm(p, &v))
         return CUDA_ERROR_NOT_SUPPORTED;
-    CUresult result = unmap(block->device, block->bytes);
-    CUresult released = release(block->vmm_handle);
-    CUresult freed = address_free(block->device, block->bytes);
+    CUresult result = v.unmap(block->device, block->bytes);
+    CUresult released = v.release(block->vmm_handle);
+    CUresult freed = v.address_free(block->device, block->bytes);
     return result ? result : released ? released : freed;
+}
+
+static bool has_pages(const struct probe_block *block)
+{
+    return block->kind != PROBE_DEVICE && block->kind != PROBE_HOSTALLOC &&
+           block->kind != PROBE_VMM_HOST && block->kind != PROBE_VMM_DEVICE;
 }
 
 CUresult probe_drop(struct probe *p, struct probe_block *block)
@@ -192,6 +198,7 @@ CUresult probe_drop(struct probe *p, struct probe_block *block)
         result = p->drv.cuMemFreeHost(block->host);
         break;
     case PROBE_VMM_HOST:
+    case PROBE_VMM_DEVICE:
         result = drop_vmm(p, block);
         break;
     case PROBE_PAGEABLE:
@@ -201,7 +208,7 @@ CUresult probe_drop(struct probe *p, struct probe_block *block)
         break;
     }
     block->drop_ms = probe_now_ms() - start;
-    if (block->kind >= PROBE_REGISTERED_4K && block->kind != PROBE_VMM_HOST)
+    if (has_pages(block))
         munmap(block->host, block->bytes);
     return result;
 }

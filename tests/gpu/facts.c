@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BYTES (4 * PROBE_MIB)
 
@@ -13,12 +14,13 @@
 static const struct {
     const char *name;
     CUpointer_attribute attribute;
-    char type; /* p pointer, i int, u 64 bits, c bool, h handle */
+    char type; /* p pointer, i int, u 64 bits, c bool, h handle or token */
 } attributes[] = {
     {"CONTEXT", CU_POINTER_ATTRIBUTE_CONTEXT, 'h'},
     {"MEMORY_TYPE", CU_POINTER_ATTRIBUTE_MEMORY_TYPE, 'i'},
     {"DEVICE_POINTER", CU_POINTER_ATTRIBUTE_DEVICE_POINTER, 'p'},
     {"HOST_POINTER", CU_POINTER_ATTRIBUTE_HOST_POINTER, 'p'},
+    {"P2P_TOKENS", CU_POINTER_ATTRIBUTE_P2P_TOKENS, 'h'},
     {"SYNC_MEMOPS", CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, 'c'},
     {"BUFFER_ID", CU_POINTER_ATTRIBUTE_BUFFER_ID, 'h'},
     {"IS_MANAGED", CU_POINTER_ATTRIBUTE_IS_MANAGED, 'c'},
@@ -34,6 +36,7 @@ static const struct {
     {"MAPPING_SIZE", CU_POINTER_ATTRIBUTE_MAPPING_SIZE, 'u'},
     {"MAPPING_BASE_ADDR", CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR, 'p'},
     {"MEMORY_BLOCK_ID", CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID, 'h'},
+    {"IS_HW_DECOMPRESS_CAPABLE", CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE, 'c'},
 };
 
 /* An address as its distance from the block, a handle as "set" or "0": the same on every run. */
@@ -59,14 +62,14 @@ void probe_attributes_of(struct probe *p, const char *column, CUdeviceptr base)
 {
     for (size_t i = 0; i < sizeof attributes / sizeof attributes[0]; i++) {
         CUpointer_attribute attribute = attributes[i].attribute;
-        uint64_t one = 0, two = 0;
-        void *data[1] = {&two};
+        uint64_t one[2] = {0}, two[2] = {0}; /* tokens are the widest: 16 bytes */
+        void *data[1] = {two};
         char a[64], b[64];
-        CUresult single = p->drv.cuPointerGetAttribute(&one, attribute, base + 4096);
+        CUresult single = p->drv.cuPointerGetAttribute(one, attribute, base + 4096);
         CUresult array = p->drv.cuPointerGetAttributes(1, &attribute, data, base + 4096);
 
-        value_text(a, sizeof a, attributes[i].type, one, base);
-        value_text(b, sizeof b, attributes[i].type, two, base);
+        value_text(a, sizeof a, attributes[i].type, one[0], base);
+        value_text(b, sizeof b, attributes[i].type, two[0], base);
         if (single)
             snprintf(a, sizeof a, "%s", probe_result(single));
         if (array)
@@ -259,12 +262,49 @@ void probe_copies(struct probe *p)
 
 /* --- calls that a host may make on such a pointer --- */
 
+/* Handles to what lies at an address. */
+static void handles_of(struct probe *p, const struct probe_block *block)
+{
+    __typeof__(&cuMemRetainAllocationHandle) retain =
+        probe_symbol(p, "cuMemRetainAllocationHandle");
+    __typeof__(&cuMemRelease) release = probe_symbol(p, "cuMemRelease");
+    __typeof__(&cuMemGetHandleForAddressRange) range =
+        probe_symbol(p, "cuMemGetHandleForAddressRange");
+    __typeof__(&cuMemGetAccess) get_access = probe_symbol(p, "cuMemGetAccess");
+    const char *column = probe_kind_name[block->kind], *table = "calls on its address";
+    CUmemGenericAllocationHandle handle = 0;
+    CUmemLocation here = probe_here(p);
+    unsigned long long access = 0;
+    CUipcMemHandle ipc;
+    int fd = -1;
+
+    CUresult result = p->drv.cuIpcGetMemHandle(&ipc, block->device);
+    probe_answer(p, table, "cuIpcGetMemHandle", column, "%s", probe_result(result));
+    if (range) {
+        result = range(&fd, block->device, BYTES, CU_MEM_RANGE_HANDLE_TYPE_DMA_BUF_FD, 0);
+        probe_answer(p, table, "cuMemGetHandleForAddressRange, dma-buf", column, "%s",
+                     probe_result(result));
+        if (result == CUDA_SUCCESS)
+            close(fd);
+    }
+    if (retain && release) {
+        result = retain(&handle, (void *)(uintptr_t)block->device);
+        probe_answer(p, table, "cuMemRetainAllocationHandle", column, "%s", probe_result(result));
+        if (result == CUDA_SUCCESS)
+            release(handle);
+    }
+    if (get_access) {
+        result = get_access(&access, &here, block->device);
+        probe_answer(p, table, "cuMemGetAccess", column, result ? "%s" : "%s, flags %llu",
+                     probe_result(result), access);
+    }
+}
+
 static void odd_calls_on(struct probe *p, struct probe_block *block)
 {
     const char *column = probe_kind_name[block->kind];
     const char *table = "calls on its address";
     CUdeviceptr base = 0, device = 0;
-    CUipcMemHandle handle;
     unsigned flags = 0;
     size_t size = 0;
     CUresult result = p->drv.cuMemGetAddressRange(&base, &size, block->device + 4096);
@@ -283,8 +323,7 @@ static void odd_calls_on(struct probe *p, struct probe_block *block)
                  result                                   ? ""
                  : device == (CUdeviceptr)(uintptr_t)host ? ", the host's own address"
                                                           : ", another address");
-    probe_answer(p, table, "cuIpcGetMemHandle", column, "%s",
-                 probe_result(p->drv.cuIpcGetMemHandle(&handle, block->device)));
+    handles_of(p, block);
     if (block->kind == PROBE_DEVICE)
         return;
     probe_answer(p, table, "cuMemFree, inside it", column, "%s",
@@ -296,6 +335,7 @@ static void odd_calls_on(struct probe *p, struct probe_block *block)
                      probe_result(p->drv.cuMemFreeHost(block->host)));
     result = p->drv.cuMemsetD8(block->device, 1, BYTES);
     probe_answer(p, table, "cuMemsetD8 after these", column, "%s", probe_result(result));
+    p->drv.cuCtxSynchronize();
 }
 
 void probe_odd_calls(struct probe *p)

@@ -105,6 +105,24 @@ def not_ours(rows):
             and row["from"] != "libhybridmem.so" and row["to"] != "libhybridmem.so"]
 
 
+def probe_answers(text):
+    """The cells that a probe printed; what it answered before it broke off is kept."""
+    for closed in (text, text + "]}"):
+        try:
+            return json.loads(closed)["answers"]
+        except ValueError:
+            pass
+    return []
+
+
+def attributes_that_differ(answers, wanted, other):
+    """Pointer attributes that tell memory of one kind from the other: rows with both answers."""
+    columns = {name: {a["row"]: a["value"] for a in answers
+                      if a["table"] == "pointer attributes" and a["column"] == name} for name in (wanted, other)}
+    return [{"attribute": row, wanted: value, other: columns[other].get(row, "no answer")}
+            for row, value in columns[wanted].items() if columns[other].get(row) != value]
+
+
 def probe_tables(answers):
     """Cells to tables: {name: (columns, rows)}, in the order of their first answer."""
     tables = {}
@@ -148,6 +166,9 @@ def conformance_part(suite):
 
 def probe_part(part):
     lines = []
+    if part.get("differ"):
+        lines += ["### Which pointer attributes tell mapped VRAM from cuMemAlloc's", "",
+                  "The library answers them for memory on loan.", "", *table(part["differ"]), ""]
     for name, (columns, rows) in probe_tables(part.get("answers", [])).items():
         lines += [f"### {name}", "", *table(rows, columns), ""]
     return lines

@@ -11,41 +11,7 @@
 
 static const CUmemLocation node0 = {CU_MEM_LOCATION_TYPE_HOST_NUMA, 0};
 
-static CUmemLocation here(struct probe *p)
-{
-    return (CUmemLocation){CU_MEM_LOCATION_TYPE_DEVICE, p->device};
-}
-
 /* --- physical memory of a NUMA node --- */
-
-struct vmm {
-    __typeof__(&cuMemCreate) create;
-    __typeof__(&cuMemRelease) release;
-    __typeof__(&cuMemAddressReserve) reserve;
-    __typeof__(&cuMemAddressFree) address_free;
-    __typeof__(&cuMemMap) map;
-    __typeof__(&cuMemUnmap) unmap;
-    __typeof__(&cuMemSetAccess) set_access;
-    __typeof__(&cuMemGetAllocationGranularity) granularity;
-    __typeof__(&cuMemExportToShareableHandle) export;
-    __typeof__(&cuMemImportFromShareableHandle) import;
-};
-
-static bool find_vmm(struct probe *p, struct vmm *v)
-{
-    v->create = probe_symbol(p, "cuMemCreate");
-    v->release = probe_symbol(p, "cuMemRelease");
-    v->reserve = probe_symbol(p, "cuMemAddressReserve");
-    v->address_free = probe_symbol(p, "cuMemAddressFree");
-    v->map = probe_symbol(p, "cuMemMap");
-    v->unmap = probe_symbol(p, "cuMemUnmap");
-    v->set_access = probe_symbol(p, "cuMemSetAccess");
-    v->granularity = probe_symbol(p, "cuMemGetAllocationGranularity");
-    v->export = probe_symbol(p, "cuMemExportToShareableHandle");
-    v->import = probe_symbol(p, "cuMemImportFromShareableHandle");
-    return v->create && v->release && v->reserve && v->address_free && v->map && v->unmap &&
-           v->set_access && v->granularity && v->export && v->import;
-}
 
 static const struct place {
     const char *name;
@@ -69,10 +35,10 @@ static void answer(struct probe *p, const char *row, const struct place *place, 
 }
 
 /* Who may be given access, each in a mapping of its own; what the GPU then does there. */
-static void access_to(struct probe *p, const struct vmm *v, const struct place *place,
+static void access_to(struct probe *p, const struct probe_vmm *v, const struct place *place,
                       CUmemGenericAllocationHandle handle)
 {
-    const CUmemAccessDesc access[] = {{here(p), CU_MEM_ACCESS_FLAGS_PROT_READWRITE},
+    const CUmemAccessDesc access[] = {{probe_here(p), CU_MEM_ACCESS_FLAGS_PROT_READWRITE},
                                       {node0, CU_MEM_ACCESS_FLAGS_PROT_READWRITE}};
     static const struct {
         const char *name, *use;
@@ -103,7 +69,7 @@ static void access_to(struct probe *p, const struct vmm *v, const struct place *
     }
 }
 
-static void descriptor_of(struct probe *p, const struct vmm *v, const struct place *place,
+static void descriptor_of(struct probe *p, const struct probe_vmm *v, const struct place *place,
                           CUmemGenericAllocationHandle handle)
 {
     CUmemGenericAllocationHandle again = 0;
@@ -120,7 +86,7 @@ static void descriptor_of(struct probe *p, const struct vmm *v, const struct pla
     close(fd);
 }
 
-static void place_answers(struct probe *p, const struct vmm *v, const struct place *place)
+static void place_answers(struct probe *p, const struct probe_vmm *v, const struct place *place)
 {
     CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
                                 .requestedHandleTypes =
@@ -153,7 +119,7 @@ void probe_host_numa(struct probe *p)
                       {"HOST_NUMA_MEMORY_POOLS_SUPPORTED (142)", 142},
                       {"HOST_MEMORY_POOLS_SUPPORTED (144)", 144},
                       {"HOST_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED (145)", 145}};
-    struct vmm v;
+    struct probe_vmm v;
 
     for (size_t i = 0; i < sizeof attributes / sizeof attributes[0]; i++) {
         int value = 0;
@@ -162,7 +128,7 @@ void probe_host_numa(struct probe *p)
         probe_answer(p, "device attributes", attributes[i].name, "value", result ? "%s" : "%.0s%d",
                      probe_result(result), value);
     }
-    if (!find_vmm(p, &v)) {
+    if (!probe_find_vmm(p, &v)) {
         probe_answer(p, "physical memory", "cuMemCreate and its kin", "answer", "absent");
         return;
     }

@@ -83,6 +83,20 @@ struct probe {
     bool first_answer;
 };
 
+/* Virtual memory management, which a driver may lack. */
+struct probe_vmm {
+    __typeof__(&cuMemCreate) create;
+    __typeof__(&cuMemRelease) release;
+    __typeof__(&cuMemAddressReserve) reserve;
+    __typeof__(&cuMemAddressFree) address_free;
+    __typeof__(&cuMemMap) map;
+    __typeof__(&cuMemUnmap) unmap;
+    __typeof__(&cuMemSetAccess) set_access;
+    __typeof__(&cuMemGetAllocationGranularity) granularity;
+    __typeof__(&cuMemExportToShareableHandle) export;
+    __typeof__(&cuMemImportFromShareableHandle) import;
+};
+
 /* Kinds of memory that a block can be. */
 enum probe_kind {
     PROBE_DEVICE,
@@ -91,6 +105,7 @@ enum probe_kind {
     PROBE_REGISTERED_THP,
     PROBE_REGISTERED_HUGETLB,
     PROBE_VMM_HOST,
+    PROBE_VMM_DEVICE,
     PROBE_PAGEABLE, /* ordinary memory that CUDA has not been told of */
     PROBE_KINDS
 };
@@ -103,7 +118,7 @@ struct probe_block {
     double populate_ms; /* page faults */
     double pin_ms;      /* the driver's call */
     double drop_ms;
-    uint64_t vmm_handle;
+    CUmemGenericAllocationHandle vmm_handle;
     char why[96]; /* after a failure: what refused it */
 };
 
@@ -113,6 +128,28 @@ extern const char *const probe_kind_name[PROBE_KINDS];
  * probe_drop returns what the driver said. */
 bool probe_make(struct probe *p, enum probe_kind kind, size_t bytes, struct probe_block *block);
 CUresult probe_drop(struct probe *p, struct probe_block *block);
+bool probe_find_vmm(struct probe *p, struct probe_vmm *v);
+CUmemLocation probe_here(struct probe *p);
+
+/* spans.c: addresses with VRAM behind them, in chunks, which moves to host memory and back up. What
+ * failed is told by call_name and the result; then it is left as it is. */
+#define PROBE_CHUNKS 32
+struct probe_span {
+    struct probe_vmm vmm;
+    CUdeviceptr base;
+    size_t chunk;
+    unsigned chunks;
+    CUmemGenericAllocationHandle handle[PROBE_CHUNKS];
+    const char *call_name;
+};
+CUresult probe_span_make(struct probe *p, struct probe_span *span, size_t chunk, unsigned chunks);
+CUresult probe_span_move(struct probe *p, struct probe_span *span, bool down);
+CUresult probe_span_drop(struct probe *p, struct probe_span *span);
+
+/* speed.c: GB/s at which a kernel reads p->big bytes there; negative: it does not. A row of the
+ * table of calls beside a running kernel. */
+double probe_kernel_reads(struct probe *p, CUdeviceptr from);
+void probe_timed(struct probe *p, const char *row, double ms, CUresult result);
 
 /* facts.c: a column of the table of pointer attributes, for a block of 4 MiB or more. Each is asked
  * alone, and as one of an array; of an interior pointer, so that "base" and "here" differ. */
@@ -131,6 +168,15 @@ void probe_free_memory(struct probe *p);
 void probe_captures(struct probe *p);
 void probe_host_copies(struct probe *p);
 void probe_speed(struct probe *p);
+
+/* moves.c: what VRAM on loan needs; false if any of it is not so. graphs.c: a graph with a node of
+ * that kind, launched after a move of what it uses; whatever comes of it is an answer. */
+bool probe_moves(struct probe *p);
+bool probe_graph_kernel(struct probe *p);
+bool probe_graph_copy_from(struct probe *p);
+bool probe_graph_copy_to(struct probe *p);
+bool probe_graph_download(struct probe *p);
+bool probe_graph_set(struct probe *p);
 
 /* probe.c: one cell; `format` as printf's. */
 void probe_answer(struct probe *p, const char *table, const char *row, const char *column,

@@ -52,6 +52,18 @@ static CUresult kernel_read(struct probe *p, CUdeviceptr a, CUdeviceptr out)
     return probe_launch(p, "sum", NULL, params);
 }
 
+double probe_kernel_reads(struct probe *p, CUdeviceptr from)
+{
+    struct probe_block out;
+    CUresult result;
+
+    if (!probe_make(p, PROBE_DEVICE, PROBE_MIB, &out))
+        return -1;
+    double speed = measured(p, kernel_read, from, out.device, &result);
+    probe_drop(p, &out);
+    return speed;
+}
+
 static CUresult kernel_write(struct probe *p, CUdeviceptr a, CUdeviceptr unused)
 {
     uint64_t words = p->big / 4;
@@ -137,7 +149,7 @@ void probe_speed(struct probe *p)
 }
 
 /* How long a call takes while an unrelated kernel of spin_ms runs on a stream of its own. */
-static void timed(struct probe *p, const char *row, double ms, CUresult result)
+void probe_timed(struct probe *p, const char *row, double ms, CUresult result)
 {
     probe_answer(p, "calls beside a running kernel", row, "ms", "%.2f", ms);
     probe_answer(p, "calls beside a running kernel", row, "waited", "%s",
@@ -160,13 +172,13 @@ static void wait_of_make(struct probe *p, CUstream stream, enum probe_kind kind,
 
     probe_spin(p, stream);
     bool made = probe_make(p, kind, 4 * PROBE_MIB, &block);
-    timed(p, make, block.pin_ms, made ? CUDA_SUCCESS : CUDA_ERROR_UNKNOWN);
+    probe_timed(p, make, block.pin_ms, made ? CUDA_SUCCESS : CUDA_ERROR_UNKNOWN);
     p->drv.cuCtxSynchronize();
     if (!made)
         return;
     probe_spin(p, stream);
     CUresult result = probe_drop(p, &block);
-    timed(p, drop, block.drop_ms, result);
+    probe_timed(p, drop, block.drop_ms, result);
     p->drv.cuCtxSynchronize();
 }
 
@@ -187,12 +199,12 @@ void probe_waits(struct probe *p)
         probe_spin(p, stream);
         double start = probe_now_ms();
         CUresult result = p->drv.cuMemcpyHtoD(block.device, bytes, sizeof bytes);
-        timed(p, "cuMemcpyHtoD, pageable, 64 bytes", probe_now_ms() - start, result);
+        probe_timed(p, "cuMemcpyHtoD, pageable, 64 bytes", probe_now_ms() - start, result);
         p->drv.cuCtxSynchronize();
         probe_spin(p, stream);
         start = probe_now_ms();
         result = p->drv.cuMemsetD8(block.device, 0, PROBE_MIB);
-        timed(p, "cuMemsetD8", probe_now_ms() - start, result);
+        probe_timed(p, "cuMemsetD8", probe_now_ms() - start, result);
         p->drv.cuCtxSynchronize();
         probe_drop(p, &block);
     }

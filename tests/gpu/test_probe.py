@@ -1,24 +1,39 @@
 """The probe of tests/gpu on the simulated driver: a smoke test, since what it asks a real GPU cannot
 be tried here."""
 
-import json
 import os
+import re
 import subprocess
 from pathlib import Path
+
+import gpu_report
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / (os.environ.get("BUILD") or "build")
 
 
-def test_probe_answers_on_the_simulated_driver(tmp_path):
-    probe = tmp_path / "probe"
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory):
+    """Runs a part of the probe: its exit code, its cells, what the simulated driver complained of."""
+    probe = tmp_path_factory.mktemp("probe") / "probe"
     sources = sorted(str(s) for s in Path(__file__).parent.glob("*.c"))
     subprocess.run(["gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-I.",
-                    "-Itests/sim/include", *sources, "-o", probe, "-ldl"], cwd=ROOT, check=True)
-    env = {"LD_LIBRARY_PATH": str(BUILD / "sim"), "SIMCUDA_VRAM": "1GiB", "PATH": os.environ["PATH"]}
-    done = subprocess.run([probe, "--small"], env=env, stdout=subprocess.PIPE, timeout=120, text=True)
-    assert done.returncode == 0
-    cells = {(a["table"], a["row"], a["column"]): a["value"] for a in json.loads(done.stdout)["answers"]}
+                    "-Itests/sim/include", *sources, "-o", probe, "-ldl", "-pthread"], cwd=ROOT, check=True)
+
+    def run(part, **settings):
+        env = {"LD_LIBRARY_PATH": str(BUILD / "sim"), "SIMCUDA_VRAM": "1GiB", "PATH": os.environ["PATH"], **settings}
+        done = subprocess.run([probe, part, "--small"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=120, text=True)
+        answers = gpu_report.probe_answers(done.stdout)
+        return done.returncode, {(a["table"], a["row"], a["column"]): a["value"] for a in answers}, done.stderr
+
+    return run
+
+
+def test_probe_answers_on_the_simulated_driver(ask):
+    code, cells, _ = ask("facts")
+    assert code == 0
     tables = {table for table, _, _ in cells}
     assert tables >= {"speed", "cost per GiB", "pointer attributes", "writing to it as device memory",
                       "calls on its address", "device attributes", "cuGetProcAddress and dlsym",
@@ -42,6 +57,52 @@ def test_probe_answers_on_the_simulated_driver(tmp_path):
     assert (cells["calls of the thread whose stream captures", "cuMemAlloc", "global"]
             == "STREAM_CAPTURE_UNSUPPORTED; capture invalidated, its end STREAM_CAPTURE_INVALIDATED")
     assert cells["device attributes", "CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM (91)", "value"] == "1"
+
+
+def test_parts_are_those_of_the_check(ask):
+    text = (ROOT / "scripts/gpu-check").read_text()
+    parts = re.findall(r'"([\w-]+)"', re.search(r"(?m)^PROBES = (.*)$", text)[1])
+    code, _, said = ask("no-such-part")
+    assert code == 2 and said.split("PART of:")[1].split() == parts
+
+
+MOVED = "memory moved behind its address"
+
+
+def test_moves(ask):
+    code, cells, said = ask("moves")
+    assert (code, said) == (0, "")
+    assert cells[MOVED, "moves, to host memory and back", "answer"] == "100 of 100, ok"
+    for way in ("a kernel", "cuMemcpyDtoH", "cuMemcpyDtoD"):
+        assert cells[MOVED, way, "right before"] == cells[MOVED, way, "right after"] == "100"
+    assert cells[MOVED, "another thread's stream", "right after"] == "20 of 20"
+    assert cells[MOVED, "a stream from before", "answer"] == "right; cuEventRecord ok, elapsed ok"
+    free = {column: value for (_, row, column), value in cells.items() if row == "free VRAM, MiB"}
+    assert free == {"in VRAM": "-16.0", "moved down": "+16.0", "moved up again": "-16.0", "given back": "+16.0"}
+
+
+@pytest.mark.parametrize("settings,row,answer", [
+    ({"SIMCUDA_FAIL": "cuMemMap:30:999"}, "moves, to host memory and back", "cuMemMap: UNKNOWN"),
+    # Copies that move only a part of their bytes.
+    ({"SIMCUDA_CONTENT": "4096"}, "cuMemcpyDtoH", ""),
+    ({"SIMCUDA_HOST_NUMA": "0"}, "the move for these", "cuMemCreate: ")])
+def test_moves_that_fail_are_told(ask, settings, row, answer):
+    code, cells, _ = ask("moves", **settings)
+    said = cells[MOVED, row, "answer"] if answer else cells[MOVED, row, "right after"]
+    assert code == 1 and (answer in said if answer else int(said) < 100)
+
+
+@pytest.mark.parametrize("part,node", [
+    ("graph-kernel", "kernel"), ("graph-copy-from", "copy from it to VRAM"), ("graph-copy-to", "copy from VRAM to it"),
+    ("graph-download", "copy to pinned memory"), ("graph-set", "set")])
+def test_graphs_across_a_move(ask, part, node):
+    """The simulated driver complains of all but kernels; the bytes arrive."""
+    code, cells, said = ask(part)
+    rows = {row: value for (_, row, column), value in cells.items() if column == node}
+    assert code == 0 and list(rows) == ["made", "launched", "the move", "launched after it", "instantiated after it",
+                                        "the move back", "launched at last"]
+    assert rows["launched"] == rows["launched after it"] == "right"
+    assert ("the memory was moved since the graph was made" in said) == (part != "graph-kernel")
 
 
 def test_gpu_check_says_that_there_is_no_gpu():

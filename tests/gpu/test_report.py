@@ -75,6 +75,22 @@ def test_bytes_per_place():
     assert gpu_report.places(None) == {}
 
 
+def test_answers_of_a_probe_that_broke_off():
+    whole = '{"driver": 1, "answers": [\n  {"table": "t", "row": "r", "column": "c", "value": "v"}'
+    cell = {"table": "t", "row": "r", "column": "c", "value": "v"}
+    assert gpu_report.probe_answers(whole + "\n]}\n") == gpu_report.probe_answers(whole) == [cell]
+    assert gpu_report.probe_answers("") == gpu_report.probe_answers("Killed") == []
+
+
+def test_attributes_that_tell_one_memory_from_another():
+    answers = [{"table": table, "row": row, "column": column, "value": value} for table, row, column, value in [
+        ("pointer attributes", "A", "one", "1"), ("pointer attributes", "A", "two", "1"),
+        ("pointer attributes", "B", "one", "1"), ("pointer attributes", "B", "two", "0"),
+        ("pointer attributes", "C", "one", "1"), ("another table", "A", "two", "7")]]
+    assert gpu_report.attributes_that_differ(answers, "one", "two") == [
+        {"attribute": "B", "one": "1", "two": "0"}, {"attribute": "C", "one": "1", "two": "no answer"}]
+
+
 def test_runs_that_prove_nothing():
     runs = [{"run": "bare", "exit": 0}, {"run": "a", "exit": 0, "host MiB, most": 5},
             {"run": "b", "exit": 0, "host MiB, most": 0}, {"run": "c", "exit": 0},
@@ -120,11 +136,11 @@ def test_report_as_text():
                   "placement": {"ok": False, "broke off": True, "output": "Traceback"},
                   "cupy": {"ok": True, "skipped": "no package"},
                   "demo": {"ok": True, "output": "all went well"},
-                  "probe": {"ok": True, "answers": [{"table": "t", "row": "r", "column": "c", "value": "v"}]}}})
+                  "probe": {"ok": True, "differ": [{"attribute": "CONTEXT", "a": "set", "b": "0"}], "answers": [{"table": "t", "row": "r", "column": "c", "value": "v"}]}}})
     for line in ("# GPU check: Card", "2026-01-01, driver 1.2, commit c0ffee.",
                  "Took 7 s. Not as it should be: torch.", "| a | x\\|y | same |", "| bare | 0 | 1.5 |",
                  "| a | ms 3 |", "room: Killed", "Skipped: why not", "Traceback", "Skipped: no package",
-                 "all went well", "| r | v |"):
+                 "all went well", "| r | v |", "| CONTEXT | set | 0 |"):
         assert line in text.splitlines(), line
 
 
@@ -292,4 +308,6 @@ def test_a_rehearsal_on_the_simulated_driver(tmp_path):
     assert report["gpu"] == "the simulated driver" and report["bad"] == []
     assert list(report["parts"]) == ["probe", "door", "torch", "placement", "cupy", "jax"]
     assert len(report["parts"]["probe"]["answers"]) > 200
+    exits = [a["value"] for a in report["parts"]["probe"]["answers"] if a["row"] == "exit code"]
+    assert exits == ["0"] * 5
     assert "## What the driver does" in (tmp_path / "rehearsal.md").read_text()
