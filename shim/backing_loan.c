@@ -164,7 +164,9 @@ static bool copy_chunk(const struct mover *mover, const struct loan *loan, uint6
         return false;
     if (map(mover->device, copy.to, bytes, handle)) {
         copied = arena_for_each(loan->arena, copy_block, &copy);
-        copied = driver.cuStreamSynchronize(mover->stream) == CUDA_SUCCESS && copied;
+        /* What is not known to be over may still write there. */
+        if (driver.cuStreamSynchronize(mover->stream) != CUDA_SUCCESS)
+            return false;
         driver.cuMemUnmap(copy.to, bytes);
     }
     driver.cuMemAddressFree(copy.to, bytes);
@@ -255,7 +257,7 @@ static pthread_mutex_t trial = PTHREAD_MUTEX_INITIALIZER;
 /* What was written before a move must be there after it. */
 static bool moves_whole(const struct mover *mover, struct loan *loan)
 {
-    unsigned seen[WORDS] = {0};
+    static unsigned seen[WORDS]; /* one thread at a time; what fails may still write there */
     uint64_t at = arena_alloc(loan->arena, sizeof seen);
     bool whole =
         at && driver.cuMemsetD32Async(at, 0x10a4ed, WORDS, mover->stream) == CUDA_SUCCESS &&
@@ -276,7 +278,9 @@ static bool try_loan(const struct mover *mover, struct loan *loan)
     bool works = loan->arena && moves_whole(mover, loan);
     if (loan->arena)
         arena_destroy(loan->arena);
-    return close_loan(loan, loan->bytes) && works;
+    /* What the set may still write to is not taken away. */
+    return driver.cuStreamSynchronize(mover->stream) == CUDA_SUCCESS &&
+           close_loan(loan, loan->bytes) && works;
 }
 
 /* Where other devices are, they may be given access to the host's memory, which ours would not have
