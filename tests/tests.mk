@@ -174,7 +174,7 @@ SEED       ?= 1
 .PHONY: stress
 stress: deps-check all
 	STRESS_OPERATIONS=$(OPERATIONS) STRESS_SEED=$(SEED) $(PYTHON) -m pytest -v -p no:cacheprovider \
-	    $(foreach program,stress stress_per_thread,$(foreach column,zero mixed, \
+	    $(foreach program,stress stress_per_thread,$(foreach column,zero mixed loans, \
 	    'tests/stress/test_stress.py::test_stress[$(program)-$(column)]'))
 
 coverage: deps-check

@@ -94,6 +94,7 @@ struct worker {
     const char *doing;
     const struct block *about;
     unsigned long long counts[KINDS];
+    size_t tensor, last_tensor; /* weights.h */
 };
 #define BUFFER_BYTES (BLOCK_MOST + 8192)
 

@@ -1,13 +1,18 @@
 /* Random operations on blocks of every allocator, by several threads, against a model that knows
  * each byte.
  *
- *   stress [OPERATIONS [SEED [THREADS]]]
+ *   stress [OPERATIONS [SEED [THREADS [FILE OFFSET BYTES COUNT]]]]
  *
  * OPERATIONS are those of all threads together. What a thread does follows from the seed and its
  * number; blocks go from thread to thread, so that only a run with one thread repeats exactly. What
  * is wrong ends the program with the seed, the thread, the operation and those before it.
+ *
+ * With a model's file, whose tensors lie from OFFSET on, many of the blocks are its weights, the
+ * others are larger than else, so that the card is short of room, and no graphs are made: after the
+ * first one the library moves no memory any more.
  */
 #include "graphs.h"
+#include "weights.h"
 
 #define THREADS_MOST 64
 
@@ -26,7 +31,7 @@ static void operate_on(struct worker *w, struct block *b)
     } else if (dice < 34) {
         if (other == b)
             op_kernel(w, b);
-        else if (dice == 33)
+        else if (dice == 33 && !weights.data)
             op_graph(w, b, other);
         else if (dice % 2)
             op_line(w, b, other);
@@ -67,7 +72,11 @@ static void operate(struct worker *w)
         block_exchange(w, b);
     else if (b->kind)
         operate_on(w, b);
-    else if (block_open(w, b, kind_any(w), stress_size(w, BLOCK_MOST)))
+    else if (weights.data && weights_open(w, b))
+        ;
+    else if (block_open(w, b, kind_any(w),
+                        weights.data ? 1 + stress_below(w, weights.bytes - 1)
+                                     : stress_size(w, BLOCK_MOST)))
         first_fill(w, b);
 }
 
@@ -157,14 +166,19 @@ int main(int argc, char **argv)
     unsigned long long blocks = 0;
 
     stress.seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
-    if (!threads || threads > THREADS_MOST || operations < 0) {
-        fprintf(stderr, "stress [OPERATIONS [SEED [THREADS (1 to %d)]]]\n", THREADS_MOST);
+    if (!threads || threads > THREADS_MOST || operations < 0 || (argc > 4 && argc != 8)) {
+        fprintf(stderr,
+                "stress [OPERATIONS [SEED [THREADS (1 to %d) [FILE OFFSET BYTES COUNT]]]]\n",
+                THREADS_MOST);
         return 2;
     }
+    if (argc > 4)
+        weights_map(argv + 4);
     open_all();
     for (unsigned i = 0; i < threads; i++) {
         worker[i].index = i;
         worker[i].steps = operations / (long)threads;
+        weights_share(&worker[i], threads);
         REQUIRE(!pthread_create(&worker[i].thread, NULL, work, &worker[i]));
     }
     for (unsigned i = 0; i < threads; i++)
