@@ -333,8 +333,9 @@ bool backing_host_alloc(struct context *context, uint64_t bytes, uint64_t room,
     if (!address && host_pool_drain(pool))
         address = pool_alloc(pool, bytes);
     /* The driver's allocation does not wait for streams, and a stream may wait for the host. Ours
-     * does only where there is no room, or where frees that could not wait have left too much. */
-    if (!address && (order || pool->retired <= RETIRED_MAX))
+     * does only where there is no room, or where what waits here is a good part of it, which other
+     * contexts cannot have. */
+    if (!address && (order || (pool->retired <= RETIRED_MAX && pool->retired <= room / 8)))
         address = alloc_from_new(context, bytes, room);
     if (!address && (pool_await_reclaim(pool) || pool_reclaim(pool)))
         address = pool_alloc(pool, bytes);
