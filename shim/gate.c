@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdint.h>
 #include <time.h>
 
 #define ATTEMPTS 8
@@ -117,6 +116,11 @@ void gate_freeze(void)
         pthread_rwlock_unlock(&lock);
     cancel_allow(cancel);
     atomic_store(&gate_used_, false); /* nothing will move: nothing to wait for */
+}
+
+uint64_t gate_calls(void)
+{
+    return atomic_load(&calls_done);
 }
 
 bool gate_is_frozen(void)

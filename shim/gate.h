@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 extern atomic_bool gate_used_;
 bool gate_enter_slow_(void);
@@ -52,6 +53,9 @@ static inline void gate_leave(bool entered)
  * times, never with the gate closed. Keeps errno. */
 bool gate_close(bool (*idle)(void *), void *arg);
 void gate_open(void);
+
+/* How many gated calls there were, for people; one inside another is not counted. */
+uint64_t gate_calls(void);
 
 /* From then on nothing moves: a graph may know what lies behind addresses. Waits for the gate to
  * open if it is closed. */

@@ -3,6 +3,7 @@
 #include "shim/attribution.h"
 #include "shim/backing.h"
 #include "shim/device.h"
+#include "shim/gate.h"
 #include "shim/init.h"
 #include "shim/log.h"
 
@@ -113,9 +114,10 @@ static void write_json(int fd, bool *failed)
 
     put(&out,
         "{\"version\":\"%s\",\"pid\":%d,\"host_share\":%llu,\"host_pinned\":%llu,"
-        "\"host_pinned_peak\":%llu,\"devices\":[",
+        "\"host_pinned_peak\":%llu,\"gated_calls\":%llu,\"devices\":[",
         HYBRIDMEM_VERSION, (int)getpid(), (unsigned long long)device_host_share(),
-        (unsigned long long)backing_host_pinned(), (unsigned long long)backing_host_pinned_peak());
+        (unsigned long long)backing_host_pinned(), (unsigned long long)backing_host_pinned_peak(),
+        (unsigned long long)gate_calls());
     for (int i = 0; i < DEVICES_MAX; i++) {
         struct device *d = device_known(i);
         if (!d)

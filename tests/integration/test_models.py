@@ -445,3 +445,18 @@ def test_the_plan_follows_the_models_options(clip, option, value):
     else:
         assert before["models"][0]["type"] == "gguf_clip"
         assert plan["models"][0]["type"] == value
+
+
+@pytest.mark.parametrize("backing", ["auto", "vmm"])
+def test_calls_are_counted_once_vram_is_lent(run, big_unet, tmp_path, backing):
+    """Exactly those that enqueue work after the first loan, by the driver's own log."""
+    log = tmp_path / "calls"
+    env = {"SIMCUDA_VRAM": "256MiB", "HYBRIDMEM_CONSERVATIVE_FACTOR": "0.1", "HYBRIDMEM_LOG": "error"}
+    env = {**CARD, **env, "HYBRIDMEM_BACKING": backing, "SIMCUDA_LOG": str(log)}
+    done = run(HOST, "htod", 2, *arguments(big_unet), shim=True, env=env)
+    assert (done.returncode, done.report, done.stderr) == (0, "", "")
+    calls = re.findall(r"(?m)^T\d+ (cu\w+)", log.read_text())
+    after = "".join(f"{call}\n" for call in calls).rpartition("cuMemCreate\n")
+    enqueued = re.findall("cuLaunchKernel|cuMemcpy|cuMemset", after[2]) if after[1] else []
+    assert done.stats["gated_calls"] == len(enqueued)
+    assert (len(enqueued) > 50) == (done.device["lent_bytes_peak"] > 0) == (backing == "vmm")
