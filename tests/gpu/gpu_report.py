@@ -35,6 +35,11 @@ def places(stats):
 
     answer = {"VRAM MiB, most": total("device_bytes_peak"), "host MiB, most": total("host_bytes_peak"),
               "redirected": sum(device.get("redirected_allocations", 0) for device in devices)}
+    for name in ("lent_bytes_peak", "recalled_bytes"):
+        if total(name):
+            answer[f"{name}, MiB"] = total(name)
+    if stats.get("gated_calls"):
+        answer["gated_calls"] = stats["gated_calls"]
     for model in stats.get("models", []):
         name = model.get("file", "").rsplit("/", 1)[-1]
         answer[f"{name}: VRAM MiB"] = model.get("device_bytes", 0) // MIB
@@ -66,6 +71,27 @@ def unmoved(runs, names):
     """Of the named runs, those that did run and sent nothing to host memory."""
     return [run["run"] for run in runs
             if run["run"] in names and run["exit"] == 0 and not run.get("host MiB, most")]
+
+
+def past_the_gate(runs):
+    """Of runs that had VRAM on loan, what is wrong with them: {name: {"exit", "answers", "statistics"}}.
+    Each launch of theirs is to pass the gate: one that does not may meet memory that moves."""
+    said = []
+    for name, run in runs.items():
+        statistics = run["statistics"] or {}
+        if not any(device.get("lent_bytes_peak") for device in statistics.get("devices", [])):
+            continue
+        launches = sum(answer["notes"].get("launches, at least", 0) for answer in run["answers"].values())
+        if statistics.get("gated_calls", 0) < launches:
+            said.append(f"{name}: {statistics.get('gated_calls', 0)} calls passed the gate, of {launches} launches "
+                        "at least")
+    return said
+
+
+def nothing_lent(runs, names):
+    """Of the named runs, those that did run and had no VRAM on loan."""
+    return [run["run"] for run in runs
+            if run["run"] in names and run["exit"] == 0 and not run.get("lent_bytes_peak, MiB")]
 
 
 def notes_table(columns):

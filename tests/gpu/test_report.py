@@ -73,6 +73,24 @@ def test_bytes_per_place():
     assert gpu_report.places(stats) == {"VRAM MiB, most": 4, "host MiB, most": 5, "redirected": 3,
                                         "m.gguf: VRAM MiB": 2, "m.gguf: host MiB": 4}
     assert gpu_report.places(None) == {}
+    lent = {"gated_calls": 9, "devices": [{"lent_bytes_peak": 7 << 20, "recalled_bytes": 2 << 20}]}
+    assert gpu_report.places(lent).items() >= {"lent_bytes_peak, MiB": 7, "recalled_bytes, MiB": 2,
+                                               "gated_calls": 9}.items()
+
+
+def test_launches_that_do_not_pass_the_gate():
+    def run(launches, gated, lent):
+        return {"answers": {"steps": answer("x", **{"launches, at least": launches})},
+                "statistics": {"gated_calls": gated, "devices": [{"lent_bytes_peak": lent}]}}
+
+    runs = {"bare": {"answers": {}, "statistics": None}, "none lent": run(10, 0, 0), "all": run(10, 10, 1),
+            "some": run(10, 9, 1)}
+    assert gpu_report.past_the_gate(runs) == ["some: 9 calls passed the gate, of 10 launches at least"]
+
+
+def test_runs_without_loans_prove_nothing():
+    runs = [{"run": "a", "exit": 0, "lent_bytes_peak, MiB": 3}, {"run": "b", "exit": 0}, {"run": "c", "exit": 1}]
+    assert gpu_report.nothing_lent(runs, ["a", "b", "c"]) == ["b"]
 
 
 def test_answers_of_a_probe_that_broke_off():
@@ -215,7 +233,7 @@ def test_options_are_options(check):
     from re import findall
 
     named = {"HYBRIDMEM_" + n for n in findall(r"^(?:OPTION|ALIAS)\(\w+,\s*(\w+)",
-                                               (ROOT / "config/options.def").read_text(), 8)}
+                                               (ROOT / "config/options.def").read_text(), 8)} | {"HYBRIDMEM_POLICY"}
     for columns in (check.COLUMNS, check.PLACEMENTS, {"": check.NO_BUDGET, " ": check.LITTLE}):
         for env in columns.values():
             assert {name for name in env if name.startswith("HYBRIDMEM_")} <= named
@@ -287,6 +305,9 @@ def test_little_vram_that_moves_nothing_is_told(check, machine, tmp_path):
     assert done["groups"]["all"]["said"] == ["little: nothing was redirected, which proves nothing"]
     del columns["little"]
     assert check.check_groups(machine, "json", script, {"all": ["same"]}, columns, 20)["ok"]
+    lent = {"bare": {}, "lent": {**check.SHIM, "HYBRIDMEM_BACKING": "vmm"}}
+    done = check.check_groups(machine, "json", script, {"all": ["same"]}, lent, 20)
+    assert not done["ok"] and done["groups"]["all"]["said"] == ["lent: no VRAM was lent, which proves nothing"]
     absent = check.check_groups(machine, "no_such_package", script, {"all": []}, columns, 20)
     assert absent == {"ok": True, "skipped": "no Python that imports no_such_package"}
 
