@@ -216,8 +216,14 @@ def framework_part(part):
     return lines
 
 
+def loans_part(part):
+    columns = ["way", "bare", "auto", "vmm", "lent_bytes_peak, MiB", "recalled_bytes, MiB", "gated_calls", "simulated"]
+    return [*table(part["rows"], columns), ""]
+
+
 TITLES = {"build": ("Build", None), "hosts": ("Host programs", hosts_part),
-          "conformance": ("Conformance suite", conformance_part), "doctor": ("Doctor", None), "demo": ("Demo", None),
+          "conformance": ("Conformance suite", conformance_part), "loans": ("VRAM on loan", loans_part),
+          "doctor": ("Doctor", None), "demo": ("Demo", None),
           "probe": ("What the driver does", probe_part), "door": ("PyTorch's references to the runtime", None),
           "torch": ("PyTorch, three allocators", framework_part),
           "placement": ("PyTorch, a quantised transformer larger than VRAM", framework_part),

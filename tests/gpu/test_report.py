@@ -241,7 +241,8 @@ def test_options_are_options(check):
 
 def test_parts_are_chosen(check):
     assert check.chosen("") == list(check.PARTS)
-    assert check.chosen("driver,jax,probe") == ["hosts", "conformance", "doctor", "demo", "probe", "jax"]
+    assert check.chosen("driver,jax,probe") == ["hosts", "conformance", "loans", "doctor", "demo", "probe",
+                                                    "jax"]
     assert sorted(sum(check.SETS.values(), [])) == sorted(check.PARTS)
     with pytest.raises(argparse.ArgumentTypeError):
         check.chosen("driver,nothing")
@@ -258,6 +259,25 @@ def test_a_part_that_fails_stops_nobody(check, machine, monkeypatch):
     assert not result["ok"] and "ZeroDivisionError" in result["output"]
     assert "ZeroDivisionError" in gpu_report.markdown(
         {"gpu": "", "driver": "", "commit": "", "date": "", "parts": {"demo": result, "torch": result}})
+
+
+def test_loans_on_the_simulated_driver(check, machine, monkeypatch):
+    card, work, ways = check.constants("test_loan.py", "CARD", "WORK", "WAYS")
+    assert len(ways) > 5 and set(ways) >= {"plain", "early"}
+    monkeypatch.setattr(check, "constants", lambda *_: (card, work, ["plain", "early"]))
+    result = check.check_loans(machine)
+    assert result["ok"] and result["output"] == "", result
+    assert [row["vmm"] for row in result["rows"]] == ["same", "same"]
+    assert result["rows"][0]["recalled_bytes, MiB"] > 0 == result["rows"][1]["lent_bytes_peak, MiB"]
+
+
+def test_loans_that_prove_nothing(check, machine, monkeypatch):
+    """A card with room for all."""
+    card, work, _ = check.constants("test_loan.py", "CARD", "WORK", "WAYS")
+    monkeypatch.setattr(check, "constants", lambda *_: ({**card, "SIMCUDA_VRAM": "4GiB"}, work, ["plain"]))
+    result = check.check_loans(machine)
+    assert not result["ok"] and result["rows"][0]["vmm"] == "same"
+    assert "| plain | exit 0: done | same | same | 0 | 0 |" in "\n".join(gpu_report.loans_part(result))
 
 
 def test_a_program_ends_in_time_with_all_it_started(check, machine):

@@ -75,12 +75,13 @@ static void ask_attributes(const struct tensor *t)
 {
     for (int a = CU_POINTER_ATTRIBUTE_CONTEXT; a <= CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE;
          a++) {
-        uint64_t value = 0;
+        uint64_t values[2] = {0}, value; /* two are the most: P2P_TOKENS */
         CUresult result;
 
         if (a == CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE) /* differs by design */
             continue;
-        result = cuPointerGetAttribute(&value, (CUpointer_attribute)a, t->address + 4097);
+        result = cuPointerGetAttribute(values, (CUpointer_attribute)a, t->address + 4097);
+        value = values[0];
         if (a == CU_POINTER_ATTRIBUTE_BUFFER_ID || a == CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID)
             value = value != 0;
         else if (value >= t->address && value < t->address + t->bytes)

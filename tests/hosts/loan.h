@@ -8,9 +8,9 @@
 #define WORK_SIZE ((size_t)8 << 20)
 #define BLOCKS    128
 
-/* Of the simulated driver. */
-unsigned long simcuda_fail_nth(unsigned long nth, CUresult result);
-size_t simcuda_used_bytes(int card);
+/* Of the simulated driver; a real one has neither, and the ways "fail" and "card" need them. */
+unsigned long simcuda_fail_nth(unsigned long nth, CUresult result) __attribute__((weak));
+size_t simcuda_used_bytes(int card) __attribute__((weak));
 
 static const char *way;
 static unsigned int steps, count;
@@ -52,8 +52,10 @@ static void take_plant(void)
     char code;
     int number;
 
+    REQUIRE(simcuda_used_bytes || !is_way("card"));
     if (!is_way("fail="))
         return;
+    REQUIRE(simcuda_fail_nth);
     REQUIRE(sscanf(strstr(way, "fail="), "fail=%c:%lu:%d", &code, &plant.nth, &number) == 3);
     plant.phase = code;
     plant.code = (CUresult)number;
@@ -80,7 +82,7 @@ static void take_plant(void)
 
 static size_t look(void)
 {
-    size_t now, again, used = simcuda_used_bytes(0);
+    size_t now, again, used = simcuda_used_bytes ? simcuda_used_bytes(0) : 0;
 
     most_used = used > most_used ? used : most_used;
     MUST(cuMemGetInfo(&now, &again));
