@@ -152,6 +152,8 @@
     X(CU_MEMCPY_OPERAND_TYPE_POINTER, 1)                                                           \
     X(CU_MEMCPY_OPERAND_TYPE_ARRAY, 2)
 
+#define ABI_FABRIC_OPERAND_TYPES(X) X(CU_FABRIC_COPY_OPERAND_TYPE_POINTER, 1)
+
 #define ABI_MEM_LOCATION_TYPES(X)                                                                  \
     X(CU_MEM_LOCATION_TYPE_INVALID, 0)                                                             \
     X(CU_MEM_LOCATION_TYPE_NONE, 0)                                                                \
@@ -245,6 +247,15 @@
     X(CUDA_MEMCPY3D_BATCH_OP, 112)                                                                 \
     X(CUDA_MEMCPY3D, 200)
 
+/* Of CUDA 13.5, so not with an older cuda.h: as ABI_CONSTANTS, ABI_SIZES and ABI_OFFSETS. */
+#define ABI_SIZES_13050(X)                                                                         \
+    X(CUfabricCpyOperand, 24)                                                                      \
+    X(CUDA_FABRIC_COPY_BATCH_OP, 64)
+#define ABI_OFFSETS_13050(X)                                                                       \
+    X(CUfabricCpyOperand, op.ptr.ptr, 8)                                                           \
+    X(CUDA_FABRIC_COPY_BATCH_OP, dst, 24)                                                          \
+    X(CUDA_FABRIC_COPY_BATCH_OP, size, 48)
+
 /* X(type, field, offset in bytes) */
 #define ABI_OFFSETS(X)                                                                             \
     X(CUmemAllocationProp, requestedHandleTypes, 4)                                                \
@@ -308,6 +319,9 @@ typedef enum CUmemcpySrcAccessOrder_enum {
 typedef enum CUmemcpy3DOperandType_enum {
     ABI_OPERAND_TYPES(ABI_ENUM_MEMBER)
 } CUmemcpy3DOperandType;
+typedef enum CUfabricCpyOperandType_enum {
+    ABI_FABRIC_OPERAND_TYPES(ABI_ENUM_MEMBER)
+} CUfabricCpyOperandType;
 typedef enum CUmemLocationType_enum { ABI_MEM_LOCATION_TYPES(ABI_ENUM_MEMBER) } CUmemLocationType;
 typedef enum CUmemAllocationType_enum {
     ABI_MEM_ALLOCATION_TYPES(ABI_ENUM_MEMBER)
@@ -342,6 +356,14 @@ typedef unsigned long long CUmemGenericAllocationHandle;
 typedef struct CUgraph_st *CUgraph;
 typedef struct CUgraphNode_st *CUgraphNode;
 typedef struct CUgraphEdgeData_st CUgraphEdgeData;
+typedef struct CUgraphNodeParams_st CUgraphNodeParams;
+typedef int CUgraphRecaptureStatus; /* an enum there */
+typedef CUresult (*CUgraphRecaptureCallback)(void *data, CUgraphNode node,
+                                             const CUgraphNodeParams *originalParams,
+                                             const CUgraphNodeParams *recaptureParams,
+                                             CUgraphRecaptureStatus status);
+typedef struct CUstreamCigCaptureParams_st CUstreamCigCaptureParams;
+typedef uint32_t CUlogicalEndpointId;
 typedef struct CUmemcpyAttributes_st CUmemcpyAttributes;
 typedef struct CUfunc_st *CUfunction;
 typedef struct CUlaunchConfig_st CUlaunchConfig;
@@ -448,6 +470,27 @@ typedef struct CUDA_MEMCPY3D_BATCH_OP_st {
     CUmemcpySrcAccessOrder srcAccessOrder;
     unsigned int flags;
 } CUDA_MEMCPY3D_BATCH_OP;
+
+typedef struct CUfabricCpyOperand_st {
+    CUfabricCpyOperandType type;
+    union {
+        struct {
+            CUdeviceptr ptr;
+            CUmemLocation locHint;
+        } ptr;
+        struct {
+            CUlogicalEndpointId id;
+            cuuint64_t offset;
+        } le;
+    } op;
+} CUfabricCpyOperand;
+
+typedef struct CUDA_FABRIC_COPY_BATCH_OP_st {
+    CUfabricCpyOperand src;
+    CUfabricCpyOperand dst;
+    size_t size;
+    unsigned int flags;
+} CUDA_FABRIC_COPY_BATCH_OP;
 
 typedef struct CUDA_MEMCPY2D_st {
     size_t srcXInBytes;

@@ -139,33 +139,39 @@ PRIMARY(cuDevicePrimaryCtxReset_v2, reset)
      const CUgraphEdgeData *dependencyData, size_t numDependencies, CUstreamCaptureMode mode)
 #define BEGIN_GRAPH_ARGS (hStream, hGraph, dependencies, dependencyData, numDependencies, mode)
 
+#define RECAPTURE_PARAMS                                                                           \
+    (CUstream hStream, CUstreamCaptureMode mode, CUgraph hGraph,                                   \
+     CUgraphRecaptureCallback callbackFunc, void *userData)
+#define RECAPTURE_ARGS (hStream, mode, hGraph, callbackFunc, userData)
+#define CIG_PARAMS     (CUstream hStream, CUstreamCigCaptureParams * streamCigCaptureParams)
+
 CAPTURE(cuStreamBeginCapture, (CUstream hStream), (hStream))
 CAPTURE(cuStreamBeginCapture_ptsz, (CUstream hStream), (hStream))
 CAPTURE(cuStreamBeginCapture_v2, BEGIN_V2_PARAMS, (hStream, mode))
 CAPTURE(cuStreamBeginCapture_v2_ptsz, BEGIN_V2_PARAMS, (hStream, mode))
 CAPTURE(cuStreamBeginCaptureToGraph, BEGIN_GRAPH_PARAMS, BEGIN_GRAPH_ARGS)
 CAPTURE(cuStreamBeginCaptureToGraph_ptsz, BEGIN_GRAPH_PARAMS, BEGIN_GRAPH_ARGS)
+CAPTURE(cuStreamBeginRecaptureToGraph, RECAPTURE_PARAMS, RECAPTURE_ARGS)
+CAPTURE(cuStreamBeginRecaptureToGraph_ptsz, RECAPTURE_PARAMS, RECAPTURE_ARGS)
+/* Into a command list of a graphics API, which runs later. */
+CAPTURE(cuStreamBeginCaptureToCig, CIG_PARAMS, (hStream, streamCigCaptureParams))
+CAPTURE(cuStreamBeginCaptureToCig_ptsz, CIG_PARAMS, (hStream, streamCigCaptureParams))
 
 /* An invalidated or unjoined capture ends here too, with an error (cuStreamEndCapture). */
-static CUresult end_capture(CUstream stream, CUgraph *graph, CUresult (*end)(CUstream, CUgraph *))
-{
-    if (!shim_acts())
-        return end(stream, graph);
-    int cancel = cancel_defer();
-    CUresult r = end(stream, graph);
-    if (r == CUDA_SUCCESS || r == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED ||
-        r == CUDA_ERROR_STREAM_CAPTURE_UNJOINED)
-        context_capture_ended(context_of_stream(stream));
-    cancel_allow(cancel);
-    return r;
-}
-
-CUresult cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)
-{
-    return end_capture(hStream, phGraph, driver.cuStreamEndCapture);
-}
-
-CUresult cuStreamEndCapture_ptsz(CUstream hStream, CUgraph *phGraph)
-{
-    return end_capture(hStream, phGraph, driver.cuStreamEndCapture_ptsz);
-}
+#define END_CAPTURE(symbol, params, args)                                                          \
+    CUresult symbol params                                                                         \
+    {                                                                                              \
+        if (!shim_acts())                                                                          \
+            return driver.symbol args;                                                             \
+        int cancel = cancel_defer();                                                               \
+        CUresult r = driver.symbol args;                                                           \
+        if (r == CUDA_SUCCESS || r == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED ||                     \
+            r == CUDA_ERROR_STREAM_CAPTURE_UNJOINED)                                               \
+            context_capture_ended(context_of_stream(hStream));                                     \
+        cancel_allow(cancel);                                                                      \
+        return r;                                                                                  \
+    }
+END_CAPTURE(cuStreamEndCapture, (CUstream hStream, CUgraph *phGraph), (hStream, phGraph))
+END_CAPTURE(cuStreamEndCapture_ptsz, (CUstream hStream, CUgraph *phGraph), (hStream, phGraph))
+END_CAPTURE(cuStreamEndCaptureToCig, (CUstream hStream), (hStream))
+END_CAPTURE(cuStreamEndCaptureToCig_ptsz, (CUstream hStream), (hStream))

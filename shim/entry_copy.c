@@ -294,6 +294,12 @@ CHECKED2(cuMemcpyBatchAsync, _ptsz, (BATCH_PARAMS, size_t *failIdx, CUstream hSt
 CHECKED2(cuMemcpyBatchAsync_v2, _ptsz, (BATCH_PARAMS, CUstream hStream), (BATCH_ARGS, hStream),
          sound_batch(dsts, srcs, sizes, count, NULL), note_batch(dsts, srcs, sizes, count))
 
+CHECKED2(cuMemcpyWithAttributesAsync, _ptsz,
+         (CUdeviceptr dst, CUdeviceptr src, size_t size, CUmemcpyAttributes *attr,
+          CUstream hStream),
+         (dst, src, size, attr, hStream), sound(dst, size) && sound(src, size),
+         from_anywhere(dst, src, size))
+
 /* Bytes of an array's element; 1 where they are no whole number or not known. */
 static size_t element_bytes(CUarray array)
 {
@@ -346,6 +352,30 @@ CHECKED2(cuMemcpy3DBatchAsync, _ptsz,
          (numOps, opList, failIdx, flags, hStream), sound_boxes(opList, numOps, failIdx), NOTHING)
 CHECKED2(cuMemcpy3DBatchAsync_v2, _ptsz, (BOXES_PARAMS, unsigned long long flags, CUstream hStream),
          (numOps, opList, flags, hStream), sound_boxes(opList, numOps, NULL), NOTHING)
+
+CHECKED2(cuMemcpy3DWithAttributesAsync, _ptsz,
+         (CUDA_MEMCPY3D_BATCH_OP * op, unsigned long long flags, CUstream hStream),
+         (op, flags, hStream), sound_boxes(op, 1, NULL), NOTHING)
+
+/* An endpoint is memory of other machines, or is bound to some of ours (entry_export.c). */
+static bool sound_fabric(const CUDA_FABRIC_COPY_BATCH_OP *ops, size_t count)
+{
+    for (size_t i = 0; ops && i < count; i++) {
+        const CUfabricCpyOperand *src = &ops[i].src, *dst = &ops[i].dst;
+
+        if ((src->type == CU_FABRIC_COPY_OPERAND_TYPE_POINTER &&
+             !sound(src->op.ptr.ptr, ops[i].size)) ||
+            (dst->type == CU_FABRIC_COPY_OPERAND_TYPE_POINTER &&
+             !sound(dst->op.ptr.ptr, ops[i].size)))
+            return false;
+    }
+    return true;
+}
+
+CHECKED2(cuFabricCpyBatchAsync, _ptsz,
+         (size_t numOps, CUDA_FABRIC_COPY_BATCH_OP *opList, unsigned long long flags,
+          CUstream hStream),
+         (numOps, opList, flags, hStream), sound_fabric(opList, numOps), NOTHING)
 
 /* --- sets ------------------------------------------------------------------------------------ */
 

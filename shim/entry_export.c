@@ -3,6 +3,7 @@
  * memory is handed over by its handle, wherever it lies (entry_vmm.c).
  */
 #include "shim/core.h"
+#include "shim/gate.h"
 #include "shim/hooks.h"
 #include "shim/log.h"
 #include "shim/vmm.h"
@@ -46,3 +47,31 @@ CUresult cuMemGetHandleForAddressRange(void *handle, CUdeviceptr dptr, size_t si
         return CUDA_ERROR_INVALID_VALUE;
     return driver.cuMemGetHandleForAddressRange(handle, dptr, size, handleType, flags);
 }
+
+/* A multicast object or an endpoint keeps the memory that is behind the address now ("must have
+ * been allocated via cuMemCreate or cudaMallocAsync", cuMulticastBindAddr): VRAM on loan must not
+ * move from then on. */
+#define BIND(symbol, params, args, address, bytes)                                                 \
+    CUresult symbol params                                                                         \
+    {                                                                                              \
+        struct arena_block block;                                                                  \
+                                                                                                   \
+        if (unlikely(core_is_ours(address, &block)))                                               \
+            gate_freeze();                                                                         \
+        CUresult r = driver.symbol args;                                                           \
+        if (r != CUDA_SUCCESS)                                                                     \
+            warn_if_redirected(#symbol, address, bytes);                                           \
+        return r;                                                                                  \
+    }
+BIND(cuMulticastBindAddr,
+     (CUmemGenericAllocationHandle mcHandle, size_t mcOffset, CUdeviceptr memptr, size_t size,
+      unsigned long long flags),
+     (mcHandle, mcOffset, memptr, size, flags), memptr, size)
+BIND(cuMulticastBindAddr_v2,
+     (CUmemGenericAllocationHandle mcHandle, CUdevice dev, size_t mcOffset, CUdeviceptr memptr,
+      size_t size, unsigned long long flags),
+     (mcHandle, dev, mcOffset, memptr, size, flags), memptr, size)
+BIND(cuLogicalEndpointBindAddr,
+     (CUlogicalEndpointId leId, CUdevice dev, cuuint64_t offset, void *ptr, cuuint64_t size,
+      unsigned long long flags),
+     (leId, dev, offset, ptr, size, flags), (CUdeviceptr)(uintptr_t)ptr, size)

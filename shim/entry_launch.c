@@ -65,6 +65,8 @@ LAUNCH(cuLaunchCooperativeKernelMultiDevice,
        (CUDA_LAUNCH_PARAMS * launchParamsList, unsigned int numDevices, unsigned int flags),
        (launchParamsList, numDevices, flags))
 LAUNCH2(cuLaunchHostFunc, (CUstream hStream, CUhostFn fn, void *userData), (hStream, fn, userData))
+LAUNCH2(cuLaunchHostFunc_v2, (CUstream hStream, CUhostFn fn, void *userData, unsigned int syncMode),
+        (hStream, fn, userData, syncMode))
 LAUNCH2(cuStreamAddCallback,
         (CUstream hStream, CUstreamCallback callback, void *userData, unsigned int flags),
         (hStream, callback, userData, flags))

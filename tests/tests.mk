@@ -3,7 +3,8 @@
 # --- simulated libraries: one folder each, all its .c files -------------------------------------
 
 SIM_CFLAGS := $(ALL_CFLAGS) -Itests/sim/include -fPIC -fvisibility=hidden
-SIM_LIBS   := $(BUILD)/sim/libcuda.so.1 $(BUILD)/sim/12.2/libcuda.so.1 $(BUILD)/sim/11.4/libcuda.so.1 \
+SIM_LIBS   := $(BUILD)/sim/libcuda.so.1 \
+              $(BUILD)/sim/13.0/libcuda.so.1 $(BUILD)/sim/12.2/libcuda.so.1 $(BUILD)/sim/11.4/libcuda.so.1 \
               $(BUILD)/sim/libcudart.so.11.0 $(BUILD)/sim/libcudart.so.12 $(BUILD)/sim/libcudart.so.13 \
               $(BUILD)/sim/libnvidia-ml.so.1
 
@@ -18,7 +19,7 @@ sim_objects = $(patsubst tests/sim/%.c,$(BUILD)/simobj/%.o,$(wildcard tests/sim/
 SIM_LDFLAGS = -shared $(ALL_LDFLAGS) -Wl,-Bsymbolic -Wl,-soname,$(@F) $(if $(SANITIZE),,-Wl,-z,defs)
 
 # One library for each driver version: an older driver lacks the newer symbols, so that dlsym finds
-# none. build/sim is 13.0, the others lie in build/sim/11.4 and build/sim/12.2.
+# none. build/sim is 13.5, the others lie in build/sim/11.4, build/sim/12.2 and build/sim/13.0.
 SIM_CUDA_OBJ := $(filter-out %/driver_version.o,$(call sim_objects,cuda))
 
 $(BUILD)/simobj/cuda/driver_version-%.o: tests/sim/cuda/driver_version.c | deps-build
@@ -33,7 +34,8 @@ $(1): $$(SIM_CUDA_OBJ) $$(BUILD)/simobj/cuda/driver_version-$(2).o $$(BUILD)/sim
 	$$(call run,LD)$$(CC) -o $$@ $$(filter %.o,$$^) $$(SIM_LDFLAGS) -Wl,--version-script=$$(filter %.map,$$^)
 	@ln -sf libcuda.so.1 $$(@D)/libcuda.so
 endef
-$(eval $(call sim_cuda_library,$(BUILD)/sim/libcuda.so.1,13000))
+$(eval $(call sim_cuda_library,$(BUILD)/sim/libcuda.so.1,13050))
+$(eval $(call sim_cuda_library,$(BUILD)/sim/13.0/libcuda.so.1,13000))
 $(eval $(call sim_cuda_library,$(BUILD)/sim/12.2/libcuda.so.1,12020))
 $(eval $(call sim_cuda_library,$(BUILD)/sim/11.4/libcuda.so.1,11040))
 

@@ -101,6 +101,9 @@
     X(MemGetAllocationPropertiesFromHandle, cuMemGetAllocationPropertiesFromHandle)                \
     X(MemRetainAllocationHandle, cuMemRetainAllocationHandle)                                      \
     X(MemcpyBatchAsync, cuMemcpyBatchAsync) X(MemcpyBatchAsync_v2, cuMemcpyBatchAsync_v2)          \
+    X(MemcpyWithAttributesAsync, cuMemcpyWithAttributesAsync)                                      \
+    X(Memcpy3DWithAttributesAsync, cuMemcpy3DWithAttributesAsync)                                  \
+    X(LaunchHostFunc_v2, cuLaunchHostFunc_v2)                                                      \
     X(Memcpy3DBatchAsync, cuMemcpy3DBatchAsync)                                                    \
     X(StreamBeginCaptureToGraph, cuStreamBeginCaptureToGraph) X(StreamGetId, cuStreamGetId)
 /* clang-format on */

@@ -467,3 +467,75 @@ CASE(batch_boxes_past_the_end, "cuMemcpy3DBatchAsync: a box over a block's end i
     conf_stream_end(stream);
     conf_free(p);
 }
+
+/* --- copies with attributes (CUDA 13.2) ---------------------------------------------------------
+ */
+
+CASE(attributes_ephemeral, "cuMemcpyWithAttributesAsync: as ordered, the source may go at once")
+{
+    CUmemcpyAttributes now = {.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_DURING_API_CALL};
+    unsigned char *bytes;
+    CUdeviceptr p;
+    CUstream stream;
+
+    NEEDS(MemcpyWithAttributesAsync);
+    p = conf_alloc(2 * MIB);
+    bytes = conf_memory(MIB);
+    stream = conf_stream();
+    conf_pattern(bytes, MIB, 11);
+    conf_spin(5000, stream);
+    MUST(cu.MemcpyWithAttributesAsync(p, (CUdeviceptr)(uintptr_t)bytes, MIB, &now, stream));
+    memset(bytes, 0, MIB);
+    MUST(cu.MemcpyWithAttributesAsync(p + MIB, p, MIB, &in_stream_order, stream));
+    MUST(cu.StreamSynchronize(stream));
+    CHECK(conf_patterned_block(p, MIB, 11));
+    CHECK(conf_patterned_block(p + MIB, MIB, 11));
+    conf_stream_end(stream);
+    free(bytes);
+    conf_free(p);
+}
+
+static const struct {
+    const char *name;
+    size_t to, from; /* from the start of a block of 2 MiB */
+} bad_ranges[] = {
+    {"destination over the end", MIB + 1, 0},
+    {"source over the end", 0, MIB + 1},
+};
+CASES(attributes_refused, bad_ranges, "cuMemcpyWithAttributesAsync: a range over a block's end")
+{
+    CUdeviceptr p;
+    CUstream stream;
+
+    NEEDS(MemcpyWithAttributesAsync);
+    p = conf_alloc(2 * MIB);
+    stream = conf_stream();
+    REFUSED(
+        cu.MemcpyWithAttributesAsync(p + row->to, p + row->from, MIB, &in_stream_order, stream));
+    conf_stream_end(stream);
+    conf_free(p);
+}
+
+CASES(attributes_box, bad_ranges, "cuMemcpy3DWithAttributesAsync: one box; none over a block's end")
+{
+    CUdeviceptr p;
+    CUstream stream;
+
+    NEEDS(Memcpy3DWithAttributesAsync);
+    p = conf_alloc(2 * MIB);
+    stream = conf_stream();
+    conf_pattern_block(p, MIB, 12);
+    CUDA_MEMCPY3D_BATCH_OP op = {
+        .src = {.type = CU_MEMCPY_OPERAND_TYPE_POINTER, .op.ptr = {.ptr = p}},
+        .dst = {.type = CU_MEMCPY_OPERAND_TYPE_POINTER, .op.ptr = {.ptr = p + MIB}},
+        .extent = {1024, 32, 32},
+        .srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
+    MUST(cu.Memcpy3DWithAttributesAsync(&op, 0, stream));
+    MUST(cu.StreamSynchronize(stream));
+    CHECK(conf_patterned_block(p + MIB, MIB, 12));
+    op.dst.op.ptr.ptr = p + row->to;
+    op.src.op.ptr.ptr = p + row->from;
+    REFUSED(cu.Memcpy3DWithAttributesAsync(&op, 0, stream));
+    conf_stream_end(stream);
+    conf_free(p);
+}

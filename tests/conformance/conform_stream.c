@@ -189,6 +189,25 @@ static void write_two(CUstream stream, CUresult status, void *place)
         *(volatile int *)place += 2;
 }
 
+CASE(host_function_mode, "cuLaunchHostFunc (13.2): the thread that waits may block or spin")
+{
+    unsigned int *pinned;
+    CUstream stream;
+
+    NEEDS(LaunchHostFunc_v2);
+    MUST(cu.MemHostAlloc((void **)&pinned, 64, 0));
+    stream = conf_stream();
+    for (unsigned int mode = 0; mode < 2; mode++) {
+        *pinned = 0;
+        conf_spin(5000, stream);
+        MUST(cu.LaunchHostFunc_v2(stream, write_one, pinned, mode));
+        MUST(cu.StreamSynchronize(stream));
+        EQUAL(*pinned, 1);
+    }
+    conf_stream_end(stream);
+    MUST(cu.MemFreeHost(pinned));
+}
+
 CASE(host_function, "cuLaunchHostFunc, cuStreamAddCallback: run in stream order")
 {
     CUdeviceptr p = conf_alloc(BLOCK);

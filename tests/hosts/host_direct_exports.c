@@ -42,6 +42,10 @@ int main(int argc, char **argv)
          cuMemGetHandleForAddressRange(&fd, plain, SIZE, CU_MEM_RANGE_HANDLE_TYPE_DMA_BUF_FD, 0));
     SHOW("ipc of a mapping", cuIpcGetMemHandle(&ipc, mapped));
     SHOW("ipc of a block", cuIpcGetMemHandle(&ipc, plain));
+    SHOW("multicast of a block", cuMulticastBindAddr(0, 0, plain, SIZE, 0));
+    SHOW("multicast of a mapping", cuMulticastBindAddr_v2(0, 0, 0, mapped, SIZE, 0));
+    SHOW("endpoint of a block",
+         cuLogicalEndpointBindAddr(0, 0, 0, (void *)(uintptr_t)ordered, SIZE, 0));
     MUST(cuMemUnmap(mapped, SIZE));
     MUST(cuMemRelease(handle));
     MUST(cuMemAddressFree(mapped, SIZE));

@@ -36,8 +36,8 @@ def venv():
 
 
 def driver(version):
-    """Where the simulated driver of this version is; 13.0 is the one without a folder."""
-    return {"LD_LIBRARY_PATH": str(BUILD / "sim" / ("" if version == "13.0" else version))}
+    """Where the simulated driver of this version is; 13.5 is the one without a folder."""
+    return {"LD_LIBRARY_PATH": str(BUILD / "sim" / ("" if version == "13.5" else version))}
 
 
 def clean(result):

@@ -10,7 +10,7 @@ from conftest import ALL_TO_HOST, BUILD, SANITIZE, STEADY, Runner
 PROGRAM = BUILD / "conformance/conformance"
 COLUMNS = {"room": {}, "host": ALL_TO_HOST, "off": {"HYBRIDMEM_ENABLE": "false"}}
 CARDS = {"SIMCUDA_DEVICES": "2", "SIMCUDA_VRAM": "1GiB", "CONFORM_FORGED": "1"}
-OLDER = ["11.4", "12.2"]
+OLDER = ["11.4", "12.2", "13.0"]
 # Where a data race may be, when races are looked for.
 CHOSEN = ["async/", "pool/", "stream/", "vmm/"] if SANITIZE == "thread" else []
 

@@ -68,7 +68,7 @@ def finding(env, code):
 
 def test_a_machine_on_which_it_works(machine, cache, tmp_path):
     found = seen({**machine, "SIMCUDA_DEVICES": "2", "SIMCUDA_VRAM": "64MiB,1GiB"})
-    assert found["driver"] == 13000 and found["library"] == str(SHIM) and found["policy"] is None
+    assert found["driver"] == 13050 and found["library"] == str(SHIM) and found["policy"] is None
     assert found["ram"]["host_share"] == 64 << 20  # the library's own figure: host_limit
     system = ("huge pages", "/dev/shm")  # which are what this machine has
     assert all(any(word in f["what"] for word in system) for f in found["findings"])
@@ -94,7 +94,7 @@ def test_for_people_it_says_the_same_on_one_screen(machine, cache):
     lines = done.stdout.splitlines()
     assert len(lines) <= 24 and max(len(line) for line in lines if "/" not in line.replace("GB/s", "").replace("/dev/shm", "")) <= 96
     for words in (
-        "driver   CUDA 13.0, 1 GPU", f"library  {SHIM}", "up to 64.00 MiB for overflow",
+        "driver   CUDA 13.5, 1 GPU", f"library  {SHIM}", "up to 64.00 MiB for overflow",
         f"cuda:0   Simulated CUDA Device, {UUID % 0}",
         "VRAM 64.00 MiB, 64.00 MiB free; budget 38.08 MiB (0 B held by others)",
         "taken over: linked yes; dlsym yes; cuGetProcAddress yes; overflow works",

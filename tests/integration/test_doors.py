@@ -11,11 +11,11 @@ NVML_ROWS = re.findall(r"^NVML_HOOK\(\w+, (\w+),", HOOKS, re.M)
 DOORS = ["dlsym", "dlsym of 2.2.5", "dlsym RTLD_DEFAULT", "cuGetProcAddress", "cuGetProcAddress_v2"]
 # When each way to ask came, and which driver can be asked.
 PROC, PROC_V2 = 11030, 12000
-DRIVERS = {"11.4": 11040, "12.2": 12020, "13.0": 13000}
+DRIVERS = {"11.4": 11040, "12.2": 12020, "13.0": 13000, "13.5": 13050}
 
 
 def matrix(run, driver, **kwargs):
-    folder = BUILD / "sim" if driver == "13.0" else BUILD / "sim" / driver
+    folder = BUILD / "sim" if driver == "13.5" else BUILD / "sim" / driver
     env = {"LD_LIBRARY_PATH": f"{folder}:{BUILD}/sim", "SIMCUDA_DRIVER": driver, **kwargs.pop("env", {})}
     done = run("host_doors_matrix", env=env, **kwargs)
     assert (done.returncode, done.stderr) == (0, "")

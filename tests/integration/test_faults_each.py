@@ -32,7 +32,8 @@ REFUSED = {
 # Not in the simulator.
 ABSENT = re.compile(
     r"cuLaunch(Grid(Async)?)?|cuLaunchCooperativeKernelMultiDevice|cuImportExternalSemaphore"
-    r"|cuStream(WaitValue|WriteValue|BatchMemOp).*"
+    r"|cuStream(WaitValue|WriteValue|BatchMemOp|BeginRecapture).*|cuStream\w+CaptureToCig(_ptsz)?"
+    r"|cuFabricCpyBatchAsync(_ptsz)?|cuMulticastBindAddr(_v2)?|cuLogicalEndpointBindAddr"
 )
 
 

@@ -78,7 +78,8 @@ def test_exports(run):
     assert "cuMemPoolExportPointer" in warnings[0] and "HYBRIDMEM_MIN_REDIRECT" in warnings[0]
 
 
-@pytest.mark.parametrize("call", ["dma-buf of a mapping", "ipc of a mapping", "ipc of a block"])
+@pytest.mark.parametrize("call", ["dma-buf of a mapping", "ipc of a mapping", "ipc of a block", "multicast of a block",
+                                  "multicast of a mapping", "endpoint of a block"])
 def test_every_export_warns(run, call):
     result = run("host_direct_exports", call, shim=True, env={**STEADY, **ALL_TO_HOST})
     assert result.stderr.count("cannot be shared") == 1

@@ -18,6 +18,12 @@ ABI_SIZES(SIZE)
     _Static_assert(offsetof(type, field) == (bytes), #type "." #field);
 ABI_OFFSETS(OFFSET)
 
+#if CUDA_VERSION >= 13050
+ABI_FABRIC_OPERAND_TYPES(CONSTANT)
+ABI_SIZES_13050(SIZE)
+ABI_OFFSETS_13050(OFFSET)
+#endif
+
 /* What shim/entry_copy.c takes for granted. */
 _Static_assert(sizeof(CUDA_MEMCPY3D_PEER) == sizeof(CUDA_MEMCPY3D), "3D peer");
 _Static_assert(offsetof(CUDA_MEMCPY3D_PEER, srcPitch) == offsetof(CUDA_MEMCPY3D, srcPitch),

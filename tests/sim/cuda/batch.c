@@ -20,17 +20,38 @@ static bool stream_allowed(CUstream stream)
     return stream && stream != CU_STREAM_LEGACY;
 }
 
+static bool attribute_sane(const CUmemcpyAttributes *a)
+{
+    return order_known(a->srcAccessOrder) &&
+           !(a->flags & ~(unsigned)CU_MEMCPY_FLAG_PREFER_OVERLAP_WITH_COMPUTE);
+}
+
 static bool attributes_sane(size_t count, const CUmemcpyAttributes *attributes,
                             const size_t *firsts, size_t attribute_count)
 {
     if (!attributes || !firsts || !attribute_count || attribute_count > count || firsts[0])
         return false;
     for (size_t i = 0; i < attribute_count; i++)
-        if (!order_known(attributes[i].srcAccessOrder) ||
-            (attributes[i].flags & ~(unsigned)CU_MEMCPY_FLAG_PREFER_OVERLAP_WITH_COMPUTE) ||
-            firsts[i] >= count || (i && firsts[i] <= firsts[i - 1]))
+        if (!attribute_sane(&attributes[i]) || firsts[i] >= count ||
+            (i && firsts[i] <= firsts[i - 1]))
             return false;
     return true;
+}
+
+static enum copy_mode kind_of(const CUmemcpyAttributes *a)
+{
+    return a->srcAccessOrder == CU_MEMCPY_SRC_ACCESS_ORDER_DURING_API_CALL ? COPY_EPHEMERAL
+                                                                           : COPY_ASYNC;
+}
+
+/* One copy; the documentation excludes no stream. */
+CUresult sim_copy_with_attributes(CUdeviceptr to, CUdeviceptr from, size_t bytes,
+                                  const CUmemcpyAttributes *attributes, CUstream stream)
+{
+    if (!attributes || !attribute_sane(attributes))
+        return CUDA_ERROR_INVALID_VALUE;
+    return sim_null() ? CUDA_SUCCESS
+                      : sim_copy(SPAN_ANY(to), SPAN_ANY(from), bytes, stream, kind_of(attributes));
 }
 
 CUresult sim_copy_batch(const CUdeviceptr *to, const CUdeviceptr *from, const size_t *bytes,
@@ -56,11 +77,8 @@ CUresult sim_copy_batch(const CUdeviceptr *to, const CUdeviceptr *from, const si
     for (size_t i = 0; i < count && result == CUDA_SUCCESS; i++) {
         if (which + 1 < attribute_count && firsts[which + 1] == i)
             which++;
-        result =
-            sim_copy(SPAN_ANY(to[i]), SPAN_ANY(from[i]), bytes[i], stream,
-                     attributes[which].srcAccessOrder == CU_MEMCPY_SRC_ACCESS_ORDER_DURING_API_CALL
-                         ? COPY_EPHEMERAL
-                         : COPY_ASYNC);
+        result = sim_copy(SPAN_ANY(to[i]), SPAN_ANY(from[i]), bytes[i], stream,
+                          kind_of(&attributes[which]));
     }
     return result;
 }
@@ -148,4 +166,10 @@ CUresult sim_copy_3d_batch(size_t count, const CUDA_MEMCPY3D_BATCH_OP *list, siz
             fail_at(failed, i);
     }
     return result;
+}
+
+CUresult sim_copy_3d_with_attributes(const CUDA_MEMCPY3D_BATCH_OP *op, unsigned long long flags,
+                                     CUstream stream)
+{
+    return op && !flags ? copy_box(op, stream) : CUDA_ERROR_INVALID_VALUE;
 }

@@ -2,7 +2,7 @@
 #include "sim.h"
 
 #ifndef SIM_DRIVER_VERSION
-#define SIM_DRIVER_VERSION 13000
+#define SIM_DRIVER_VERSION 13050
 #endif
 
 const int sim_driver_version = SIM_DRIVER_VERSION;

@@ -33,6 +33,10 @@ CUresult sim_copy_batch(const CUdeviceptr *to, const CUdeviceptr *from, const si
                         size_t attribute_count, size_t *failed, CUstream stream);
 CUresult sim_copy_3d_batch(size_t count, const CUDA_MEMCPY3D_BATCH_OP *list, size_t *failed,
                            unsigned long long flags, CUstream stream);
+CUresult sim_copy_with_attributes(CUdeviceptr to, CUdeviceptr from, size_t bytes,
+                                  const CUmemcpyAttributes *attributes, CUstream stream);
+CUresult sim_copy_3d_with_attributes(const CUDA_MEMCPY3D_BATCH_OP *op, unsigned long long flags,
+                                     CUstream stream);
 
 /* context.c */
 CUresult sim_ctx_create(CUcontext *out, unsigned flags, CUdevice dev, unsigned api_version);

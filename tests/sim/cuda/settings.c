@@ -4,7 +4,7 @@
  *   SIMCUDA_VRAM          bytes of each: 1GiB, or 1GiB,2GiB; the last one holds for the rest (8GiB)
  *   SIMCUDA_CONTEXT       bytes that a context takes of its card (0, so that budgets are exact)
  *   SIMCUDA_RESERVED      bytes that the driver keeps of each: NVML counts them, CUDA does not (0)
- *   SIMCUDA_DRIVER        must agree with the library that was loaded: 11.4, 12.2 or 13.0
+ *   SIMCUDA_DRIVER        must agree with the library that was loaded: 11.4, 12.2, 13.0 or 13.5
  *   SIMCUDA_FAIL          function:n:code,...: the n-th call (or *) answers code (fault.c)
  *   SIMCUDA_LOG           file: a line for each call (calllog.c)
  *   SIMCUDA_REPORT        file, or stderr (stderr): leaks and illegal uses, if any (report.c)
@@ -120,7 +120,7 @@ static void read_driver(const char *name, const char *text)
     if (strcmp(text, ours))
         sim_refuse(
             "%s=%s: this library is driver %s; each version is a library of its own: put the "
-            "folder sim/%s (sim/ for 13.0) into LD_LIBRARY_PATH",
+            "folder sim/%s (sim/ for 13.5) into LD_LIBRARY_PATH",
             name, text, ours, text);
 }
 

@@ -48,7 +48,8 @@ struct sim_settings {
     uint64_t seed;
 };
 extern struct sim_settings sim_settings;
-extern const int sim_driver_version; /* 11040, 12020 or 13000: fixed when the library is linked */
+extern const int
+    sim_driver_version; /* 11040, 12020, 13000 or 13050: fixed when the library is linked */
 void sim_settings_read(void);
 void sim_settings_hide_cards(const char *visible); /* what CUDA_VISIBLE_DEVICES says */
 /* One line on stderr, then abort: for a setting that makes no sense. */

@@ -1,7 +1,7 @@
 /* cuda.h: the driver API as far as the simulated driver has it, so that host programs compile
  * without a CUDA toolkit, with the same `#include <cuda.h>` that NVIDIA's own takes.
  *
- * Types and values are those of the public documentation (CUDA driver API 13.0). What
+ * Types and values are those of the public documentation (CUDA driver API 13.5). What
  * shim/cuda_abi.h has comes from there; prototypes come from tests/sim/cuda/symbols.def. As in
  * NVIDIA's header a plain name stands for the newest version of a function (cuMemAlloc is
  * cuMemAlloc_v2), CUDA_API_PER_THREAD_DEFAULT_STREAM selects the _ptds and _ptsz functions, and
@@ -12,7 +12,7 @@
 
 #include "shim/cuda_abi.h"
 
-#define CUDA_VERSION 13000
+#define CUDA_VERSION 13050
 #define CUDAAPI
 #define CUDA_CB
 
@@ -376,6 +376,7 @@ extern "C" {
 #define cuGraphicsResourceSetMapFlags cuGraphicsResourceSetMapFlags_v2
 #define cuLaunchCooperativeKernel SIM_PTSZ(cuLaunchCooperativeKernel)
 #define cuLaunchHostFunc SIM_PTSZ(cuLaunchHostFunc)
+#define cuLaunchHostFunc_v2 SIM_PTSZ(cuLaunchHostFunc_v2)
 #define cuLaunchKernel SIM_PTSZ(cuLaunchKernel)
 #define cuLaunchKernelEx SIM_PTSZ(cuLaunchKernelEx)
 #define cuLinkAddData cuLinkAddData_v2
@@ -408,6 +409,7 @@ extern "C" {
 #define cuMemcpyAtoD SIM_PTDS(cuMemcpyAtoD_v2)
 #define cuMemcpyAtoH SIM_PTDS(cuMemcpyAtoH_v2)
 #define cuMemcpyAtoHAsync SIM_PTSZ(cuMemcpyAtoHAsync_v2)
+#define cuMemcpy3DWithAttributesAsync SIM_PTSZ(cuMemcpy3DWithAttributesAsync)
 #define cuMemcpyBatchAsync SIM_PTSZ(cuMemcpyBatchAsync_v2)
 #define cuMemcpyDtoA SIM_PTDS(cuMemcpyDtoA_v2)
 #define cuMemcpyDtoD SIM_PTDS(cuMemcpyDtoD_v2)
@@ -420,6 +422,7 @@ extern "C" {
 #define cuMemcpyHtoDAsync SIM_PTSZ(cuMemcpyHtoDAsync_v2)
 #define cuMemcpyPeer SIM_PTDS(cuMemcpyPeer)
 #define cuMemcpyPeerAsync SIM_PTSZ(cuMemcpyPeerAsync)
+#define cuMemcpyWithAttributesAsync SIM_PTSZ(cuMemcpyWithAttributesAsync)
 #define cuMemsetD16 SIM_PTDS(cuMemsetD16_v2)
 #define cuMemsetD16Async SIM_PTSZ(cuMemsetD16Async)
 #define cuMemsetD2D16 SIM_PTDS(cuMemsetD2D16_v2)

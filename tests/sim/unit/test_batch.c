@@ -131,6 +131,44 @@ START_TEST(boxes)
 }
 END_TEST
 
+START_TEST(with_attributes)
+{
+    CUmemcpyAttributes wrong = {.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_INVALID}, flag;
+    CUDA_MEMCPY3D_BATCH_OP op = {.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM,
+                                 .extent = {4096, 1, 1}};
+    CUdeviceptr a, b;
+
+    start_stream();
+    a = alloc(4096);
+    b = alloc(4096);
+    OK(cuMemsetD32_v2(a, 5, 1024));
+    OK(cuCtxSynchronize());
+    OK(cuMemcpyWithAttributesAsync(b, a, 4096, &in_order, stream));
+    OK(cuStreamSynchronize(stream));
+    ck_assert_uint_eq(wrong_words(b, 5, 1024), 0);
+    IS(cuMemcpyWithAttributesAsync(b, a, 4097, &in_order, stream), CUDA_ERROR_INVALID_VALUE);
+    IS(cuMemcpyWithAttributesAsync(b, a, 4096, &wrong, stream), CUDA_ERROR_INVALID_VALUE);
+    IS(cuMemcpyWithAttributesAsync(b, a, 4096, NULL, stream), CUDA_ERROR_INVALID_VALUE);
+    flag = in_order;
+    flag.flags = 2;
+    IS(cuMemcpyWithAttributesAsync(b, a, 4096, &flag, stream), CUDA_ERROR_INVALID_VALUE);
+    op.src.type = op.dst.type = CU_MEMCPY_OPERAND_TYPE_POINTER;
+    op.src.op.ptr.ptr = b;
+    op.dst.op.ptr.ptr = a;
+    OK(cuMemsetD32_v2(b, 6, 1024));
+    OK(cuCtxSynchronize());
+    OK(cuMemcpy3DWithAttributesAsync(&op, 0, stream));
+    OK(cuStreamSynchronize(stream));
+    ck_assert_uint_eq(wrong_words(a, 6, 1024), 0);
+    IS(cuMemcpy3DWithAttributesAsync(&op, 1, stream), CUDA_ERROR_INVALID_VALUE);
+    IS(cuMemcpy3DWithAttributesAsync(NULL, 0, stream), CUDA_ERROR_INVALID_VALUE);
+    op.extent.depth = 2;
+    IS(cuMemcpy3DWithAttributesAsync(&op, 0, stream), CUDA_ERROR_INVALID_VALUE);
+    OK(cuMemFree_v2(a));
+    OK(cuMemFree_v2(b));
+}
+END_TEST
+
 START_TEST(boxes_of_arrays)
 {
     CUDA_ARRAY_DESCRIPTOR shape = {8, 4, CU_AD_FORMAT_UNSIGNED_INT32, 1};
@@ -194,6 +232,7 @@ static TCase *cases(void)
     tcase_add_loop_test(tcase, short_lived_sources, 0, 2);
     tcase_add_test(tcase, which_one_failed);
     tcase_add_test(tcase, boxes);
+    tcase_add_test(tcase, with_attributes);
     tcase_add_test(tcase, boxes_of_arrays);
     tcase_add_test(tcase, hints_for_managed_memory);
     return tcase;

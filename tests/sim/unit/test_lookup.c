@@ -113,6 +113,8 @@ START_TEST(versions_and_flags)
     ck_assert_ptr_eq(by_version("cuGetProcAddress", 12000, 0), named("cuGetProcAddress_v2"));
     ck_assert_ptr_eq(by_version("cuStreamBeginCapture", 10000, PTDS),
                      named("cuStreamBeginCapture_ptsz"));
+    ck_assert_ptr_eq(by_version("cuLaunchHostFunc", 13000, 0), named("cuLaunchHostFunc"));
+    ck_assert_ptr_eq(by_version("cuLaunchHostFunc", 13010, 0), named("cuLaunchHostFunc_v2"));
     ck_assert_ptr_eq(by_version("cuStreamBeginCapture", 10010, PTDS),
                      named("cuStreamBeginCapture_v2_ptsz"));
     /* Absent names: success and a NULL from version 2, an error from version 1. */
@@ -126,7 +128,7 @@ START_TEST(versions_and_flags)
     OK(look_up_v2("cuMemAlloc", &function, 12000, 0, NULL));
     IS(cuGetProcAddress("cuNoSuchThing", &function, 12000, 0), CUDA_ERROR_NOT_FOUND);
     ck_assert_ptr_null(function);
-    IS(look_up_v2("cuMemAlloc", &function, 13010, 0, &status), CUDA_ERROR_INVALID_VALUE);
+    IS(look_up_v2("cuMemAlloc", &function, 13060, 0, &status), CUDA_ERROR_INVALID_VALUE);
     IS(look_up_v2("cuMemAlloc", &function, 12000, 4, &status), CUDA_ERROR_INVALID_VALUE);
     IS(look_up_v2("cuMemAlloc", &function, 12000, 3, &status), CUDA_ERROR_INVALID_VALUE);
     IS(look_up_v2(NULL, &function, 12000, 0, &status), CUDA_ERROR_INVALID_VALUE);
@@ -192,7 +194,7 @@ static int look_at_older_driver(int driver)
     wrong += look_up("cuMemAlloc", &function, driver, 0) != CUDA_SUCCESS;
     wrong += look_up("cuCtxCreate", &function, driver, 0) != CUDA_SUCCESS ||
              function != named("cuCtxCreate_v3");
-    wrong += look_up("cuMemAlloc", &function, 13000, 0) != CUDA_ERROR_INVALID_VALUE;
+    wrong += look_up("cuMemAlloc", &function, driver + 10, 0) != CUDA_ERROR_INVALID_VALUE;
     wrong += look_up("cuStreamBeginCaptureToGraph", &function, driver, 0) != CUDA_ERROR_NOT_FOUND;
     if (driver >= 12000)
         wrong += look_up_v2("cuMemAlloc", &function, driver, 0, &status) != CUDA_SUCCESS;

@@ -8,7 +8,7 @@ START_TEST(nothing_before_init)
 
     IS(cuMemAlloc(&p, 1), CUDA_ERROR_NOT_INITIALIZED);
     OK(cuDriverGetVersion(&version));
-    ck_assert_int_eq(version, 13000);
+    ck_assert_int_eq(version, 13050);
     OK(cuInit(0));
     IS(cuMemAlloc(&p, 1), CUDA_ERROR_INVALID_CONTEXT);
 }
