@@ -3,7 +3,7 @@
  *
  *   host_direct_model WAY WORK [/FILE [OFFSET:BYTES]...]...   WORK: blocks of 8 MiB
  *
- * WAY: htod async unified 2d 3d batch    the flavour of the copy
+ * WAY: htod async unified 2d 3d batch attributes    the flavour of the copy
  *      chunks                            in pieces of 1 MiB
  *      staged                            through a pinned buffer: the source is no file
  *      reloaded                          all is freed and loaded once more
@@ -68,7 +68,7 @@ static void upload_planes(CUdeviceptr to, const void *from, size_t bytes)
     }
 }
 
-static void upload_batch(CUdeviceptr to, const void *from, size_t bytes)
+static void upload_with_attributes(CUdeviceptr to, const void *from, size_t bytes)
 {
     CUdeviceptr source = (CUdeviceptr)(uintptr_t)from;
     CUmemcpyAttributes attributes = {.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
@@ -76,7 +76,10 @@ static void upload_batch(CUdeviceptr to, const void *from, size_t bytes)
     CUstream stream;
 
     MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
-    MUST(cuMemcpyBatchAsync(&to, &source, &bytes, 1, &attributes, &first, 1, stream));
+    if (is_way("batch"))
+        MUST(cuMemcpyBatchAsync(&to, &source, &bytes, 1, &attributes, &first, 1, stream));
+    else
+        MUST(cuMemcpyWithAttributesAsync(to, source, bytes, &attributes, stream));
     MUST(cuStreamSynchronize(stream));
     MUST(cuStreamDestroy(stream));
 }
@@ -89,8 +92,8 @@ static void upload(CUdeviceptr to, const void *from, size_t bytes)
         MUST(cuMemcpy(to, (CUdeviceptr)(uintptr_t)from, bytes));
     } else if (is_way("2d") || is_way("3d")) {
         upload_planes(to, from, bytes);
-    } else if (is_way("batch")) {
-        upload_batch(to, from, bytes);
+    } else if (is_way("batch") || is_way("attributes")) {
+        upload_with_attributes(to, from, bytes);
     } else if (is_way("chunks")) {
         for (size_t at = 0, n; at < bytes; at += n) {
             n = bytes - at < 1u << 20 ? bytes - at : 1u << 20;

@@ -87,7 +87,7 @@ def plan_lines(done):
 
 
 @pytest.mark.parametrize(
-    "way", ["htod", "async", "unified", "2d", "3d", "batch", "chunks", "reloaded", "ordered", "mapped"]
+    "way", ["htod", "async", "unified", "2d", "3d", "batch", "attributes", "chunks", "reloaded", "ordered", "mapped"]
 )
 def test_every_way_to_upload(run, unet, way):
     done = loaded(run, unet, way=way)
@@ -184,7 +184,7 @@ def overflown(run, unet, way="htod", work=8, env=None):
 
 
 @pytest.mark.parametrize(
-    "way", ["htod", "async", "unified", "2d", "3d", "batch", "chunks", "reloaded", "ordered", "mapped", "staged"]
+    "way", ["htod", "async", "unified", "2d", "3d", "batch", "attributes", "chunks", "reloaded", "ordered", "mapped", "staged"]
 )
 def test_working_memory_keeps_the_card(run, unet, way):
     """However weights are uploaded: blocks that are not are soon taken for working memory."""
