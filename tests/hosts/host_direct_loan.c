@@ -14,6 +14,7 @@
  *      capture       a graph is captured after the load, and launched at every step
  *      capturing     the same, with working memory made while it is captured
  *      graph         the same graph, by adding nodes to it
+ *      multicast     a tensor is bound to a multicast object, by its address; there is none
  *      contexts      first all in a context that is destroyed with everything in it
  *      fork          children come and go
  *      fail=P:N:C    a driver call in an allocation or a free fails (loan.h); all once only
@@ -228,6 +229,9 @@ static void whole(bool again)
         graph_capture(&tensors[count - 1], NULL);
     if (is_way("graph") && !graph.exec)
         graph_build(&tensors[count - 1]);
+    if (is_way("multicast"))
+        host_show("multicast", cuMulticastBindAddr(0, 0, tensors[count - 1].address,
+                                                   tensors[count - 1].bytes, 0));
     if (is_way("threads"))
         readers_start(readers);
     for (int round = 0; round < (again || plant.nth ? 1 : ROUNDS); round++) {
