@@ -247,7 +247,8 @@
     X(CUDA_MEMCPY3D_BATCH_OP, 112)                                                                 \
     X(CUDA_MEMCPY3D, 200)
 
-/* Of CUDA 13.5, so not with an older cuda.h: as ABI_CONSTANTS, ABI_SIZES and ABI_OFFSETS. */
+/* Of CUDA 13.4 and 13.5, so not with an older cuda.h: as ABI_CONSTANTS, ABI_SIZES and ABI_OFFSETS. */
+#define ABI_OFFSETS_13040(X) X(CUmemPoolProps, gpuDirectRDMACapable, 34)
 #define ABI_SIZES_13050(X)                                                                         \
     X(CUfabricCpyOperand, 24)                                                                      \
     X(CUDA_FABRIC_COPY_BATCH_OP, 64)
@@ -412,7 +413,8 @@ typedef struct CUmemPoolProps_st {
     void *win32SecurityAttributes;
     size_t maxSize;
     unsigned short usage;
-    unsigned char reserved[54];
+    unsigned char gpuDirectRDMACapable; /* since 13.4; reserved before, so zero */
+    unsigned char reserved[53];
 } CUmemPoolProps;
 
 typedef struct CUmemPoolPtrExportData_st {

@@ -85,7 +85,7 @@ static struct mempool *add_locked(CUmemoryPool handle, int device, bool may_move
     return p;
 }
 
-/* A pool that other processes share, or whose size has a limit, must be what it says. */
+/* A pool that other processes or devices share, or whose size has a limit, must be what it says. */
 void mempool_created(CUmemoryPool pool, const CUmemPoolProps *props)
 {
     if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
@@ -94,7 +94,7 @@ void mempool_created(CUmemoryPool pool, const CUmemPoolProps *props)
     add_locked(pool, props->location.id,
                props->allocType == CU_MEM_ALLOCATION_TYPE_PINNED &&
                    props->handleTypes == CU_MEM_HANDLE_TYPE_NONE && !props->maxSize &&
-                   !props->usage);
+                   !props->usage && !props->gpuDirectRDMACapable);
     unlock_pools(cancel);
 }
 

@@ -343,7 +343,7 @@ static const struct {
     {"reserved used",
      {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
       .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0},
-      .reserved = {[53] = 1}}},
+      .reserved = {[52] = 1}}},
 };
 CASES(create_refused, no_props, "cuMemPoolCreate: type, location and reserved bytes make sense")
 {

@@ -109,6 +109,22 @@ static void standard(void)
               cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT, &zero));
 }
 
+/* Of CUDA 13.4: other devices are to reach it. It stays in VRAM. */
+static void rdma(void)
+{
+    CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                            .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0},
+                            .gpuDirectRDMACapable = 1};
+    CUmemoryPool pool;
+    CUdeviceptr p;
+
+    MUST(cuMemPoolCreate(&pool, &props));
+    p = take(pool, 2 * MIB, 6);
+    check(p, 2 * MIB, 6);
+    MUST(cuMemFree(p));
+    MUST(cuMemPoolDestroy(pool));
+}
+
 /* Blocks live on when their pool is destroyed, while another may get its handle. */
 static void own(void)
 {
@@ -187,6 +203,7 @@ int main(void)
     standard();
     own();
     special();
+    rdma();
     after_a_reset();
     MUST(cuDevicePrimaryCtxRelease(host.device));
     printf("done\n");

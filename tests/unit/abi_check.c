@@ -18,6 +18,9 @@ ABI_SIZES(SIZE)
     _Static_assert(offsetof(type, field) == (bytes), #type "." #field);
 ABI_OFFSETS(OFFSET)
 
+#if CUDA_VERSION >= 13040
+ABI_OFFSETS_13040(OFFSET)
+#endif
 #if CUDA_VERSION >= 13050
 ABI_FABRIC_OPERAND_TYPES(CONSTANT)
 ABI_SIZES_13050(SIZE)

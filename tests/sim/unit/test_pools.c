@@ -393,9 +393,9 @@ START_TEST(which_pools_there_are)
     ck_assert_int_eq(can, 1);
     IS(cuMemPoolCreate(NULL, &props), CUDA_ERROR_INVALID_VALUE);
     IS(cuMemPoolCreate(&pool, NULL), CUDA_ERROR_INVALID_VALUE);
-    props.reserved[53] = 1;
+    props.reserved[52] = 1;
     IS(cuMemPoolCreate(&pool, &props), CUDA_ERROR_INVALID_VALUE);
-    props.reserved[53] = 0;
+    props.reserved[52] = 0;
     props.allocType = CU_MEM_ALLOCATION_TYPE_INVALID;
     IS(cuMemPoolCreate(&pool, &props), CUDA_ERROR_INVALID_VALUE);
     props.allocType = CU_MEM_ALLOCATION_TYPE_PINNED;
