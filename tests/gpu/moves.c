@@ -163,8 +163,9 @@ static void *use(void *arg)
     return NULL;
 }
 
-static bool others_see_it(struct probe *p, struct places *k)
+static bool others_see_it(struct probe *p, struct places *k, bool by_event)
 {
+    const char *column = by_event ? "waited for by an event" : "waited for by cuCtxSynchronize";
     struct other_thread o = {.p = p, .places = k};
     CUresult result = p->drv.cuStreamCreate(&o.stream, 1 /* non-blocking */);
     unsigned spin_ms = p->spin_ms;
@@ -179,8 +180,9 @@ static bool others_see_it(struct probe *p, struct places *k)
         return false;
     for (int turn = 0; turn < TURNS && !o.stop; turn++) {
         pthread_barrier_wait(&o.barrier);
-        result = p->drv.cuCtxSynchronize(); /* of the other thread's stream, too */
-        k->span.call_name = "cuCtxSynchronize";
+        /* For the other thread's stream, too. */
+        k->span.call_name = "waiting";
+        result = by_event ? probe_wait_for_all(p) : p->drv.cuCtxSynchronize();
         if (result == CUDA_SUCCESS)
             result = probe_span_move(p, &k->span, turn % 2 == 0);
         moved += result == CUDA_SUCCESS;
@@ -188,14 +190,15 @@ static bool others_see_it(struct probe *p, struct places *k)
         pthread_barrier_wait(&o.barrier);
     }
     pthread_join(thread, NULL);
+    p->drv.cuCtxSynchronize();
     pthread_barrier_destroy(&o.barrier);
     p->spin_ms = spin_ms;
     p->drv.cuStreamDestroy(o.stream);
-    probe_answer(p, "memory moved behind its address", "moves beside another thread's stream",
-                 "answer", "%d of %d, %s", moved, TURNS, told(&k->span, result));
-    probe_answer(p, "memory moved behind its address", "another thread's stream", "right after",
-                 "%d of %d", o.right, TURNS);
-    return o.right == TURNS;
+    probe_answer(p, "another thread's stream across a move", "moves", column, "%d of %d, %s", moved,
+                 TURNS, told(&k->span, result));
+    probe_answer(p, "another thread's stream across a move", "right after", column, "%d of %d",
+                 o.right, TURNS);
+    return o.right == TURNS || (by_event && result == CUDA_ERROR_NOT_FOUND); /* nothing is lent */
 }
 
 /* --- streams and events from before --- */
@@ -358,16 +361,17 @@ bool probe_moves(struct probe *p)
     size_t chunk = p->big / PROBE_CHUNKS < 2 * PROBE_MIB ? 2 * PROBE_MIB : p->big / PROBE_CHUNKS;
     static struct places k;
 
+    bool idle = probe_idle(p);
     if (!open_places(p, &k, chunk))
         return false;
     cost_of_calls(p, &k.span.vmm, chunk, probe_here(p), "VRAM");
     cost_of_calls(p, &k.span.vmm, chunk, node0, "HOST_NUMA");
     bool kept = keeps_bytes(p, &k);
-    bool shared = others_see_it(p, &k);
+    bool shared = others_see_it(p, &k, false) & others_see_it(p, &k, true);
     bool went_on = streams_go_on(p, &k);
     bool dropped = probe_span_drop(p, &k.span) == CUDA_SUCCESS;
     probe_drop(p, &k.other);
     p->drv.cuMemFree(k.wrong);
     free(k.seen);
-    return cost_of_much(p, chunk) && kept && shared && went_on && dropped;
+    return cost_of_much(p, chunk) && kept && shared && went_on && dropped && idle;
 }

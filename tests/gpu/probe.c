@@ -92,6 +92,16 @@ CUresult probe_launch(struct probe *p, const char *kernel, CUstream stream, void
                                  params, NULL);
 }
 
+/* Before CUDA 12.8 one function had another name, for the same. */
+static void *find(struct probe *p, const char *name)
+{
+    void *found = probe_symbol(p, name);
+
+    return found || strcmp(name, "cuEventElapsedTime_v2") != 0
+               ? found
+               : probe_symbol(p, "cuEventElapsedTime");
+}
+
 #define PROBE_TEXT_(name) #name
 #define PROBE_TEXT(name)  PROBE_TEXT_(name) /* after cuda.h has put in the version */
 
@@ -103,7 +113,7 @@ static int open_driver(struct probe *p)
         return 77;
     }
 #define PROBE_LOAD(name)                                                                           \
-    p->drv.name = (__typeof__(p->drv.name))dlsym(p->drv.handle, PROBE_TEXT(name));                 \
+    p->drv.name = (__typeof__(p->drv.name))find(p, PROBE_TEXT(name));                              \
     if (!p->drv.name) {                                                                            \
         fprintf(stderr, "probe: this driver has no %s\n", PROBE_TEXT(name));                       \
         return 1;                                                                                  \

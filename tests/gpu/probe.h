@@ -132,11 +132,13 @@ bool probe_find_vmm(struct probe *p, struct probe_vmm *v);
 CUmemLocation probe_here(struct probe *p);
 
 /* spans.c: addresses with VRAM behind them, in chunks, which moves to host memory and back up. What
- * failed is told by call_name and the result; then it is left as it is. */
+ * failed is told by call_name and the result; then it is left as it is. What uses it is to be done
+ * before a move. */
 #define PROBE_CHUNKS 32
 struct probe_span {
     struct probe_vmm vmm;
     CUdeviceptr base;
+    CUstream stream; /* of the copies */
     size_t chunk;
     unsigned chunks;
     CUmemGenericAllocationHandle handle[PROBE_CHUNKS];
@@ -169,8 +171,11 @@ void probe_captures(struct probe *p);
 void probe_host_copies(struct probe *p);
 void probe_speed(struct probe *p);
 
-/* moves.c: what VRAM on loan needs; false if any of it is not so. graphs.c: a graph with a node of
- * that kind, launched after a move of what it uses; whatever comes of it is an answer. */
+/* idle.c: waits for all that the context was given so far, without cuCtxSynchronize. */
+CUresult probe_wait_for_all(struct probe *p);
+bool probe_idle(struct probe *p);
+/* idle.c, moves.c: what VRAM on loan needs; false if any of it is not so. graphs.c: a graph with a
+ * node of that kind, launched after a move of what it uses; whatever comes of it is an answer. */
 bool probe_moves(struct probe *p);
 bool probe_graph_kernel(struct probe *p);
 bool probe_graph_copy_from(struct probe *p);

@@ -39,6 +39,7 @@ CUresult probe_span_make(struct probe *p, struct probe_span *span, size_t chunk,
     span->call_name = "cuMemCreate and its kin";
     if (chunks > PROBE_CHUNKS || !probe_find_vmm(p, &span->vmm))
         return CUDA_ERROR_NOT_FOUND;
+    TRY("cuStreamCreate", p->drv.cuStreamCreate(&span->stream, 1 /* non-blocking */));
     TRY("cuMemAddressReserve", span->vmm.reserve(&span->base, chunks * chunk, 0, 0, 0));
     for (; span->chunks < chunks; span->chunks++) {
         CUmemGenericAllocationHandle *handle = &span->handle[span->chunks];
@@ -63,8 +64,8 @@ static CUresult move_chunk(struct probe *p, struct probe_span *span, unsigned i,
     result = map(p, span, window, next);
     if (result != CUDA_SUCCESS)
         return result;
-    TRY("cuMemcpy", p->drv.cuMemcpy(window, at, span->chunk));
-    TRY("cuCtxSynchronize", p->drv.cuCtxSynchronize());
+    TRY("cuMemcpyAsync", p->drv.cuMemcpyAsync(window, at, span->chunk, span->stream));
+    TRY("cuStreamSynchronize", p->drv.cuStreamSynchronize(span->stream));
     TRY("cuMemUnmap", span->vmm.unmap(window, span->chunk));
     TRY("cuMemAddressFree", span->vmm.address_free(window, span->chunk));
     TRY("cuMemUnmap", span->vmm.unmap(at, span->chunk));
@@ -95,5 +96,6 @@ CUresult probe_span_drop(struct probe *p, struct probe_span *span)
         TRY("cuMemRelease", span->vmm.release(span->handle[i]));
     }
     TRY("cuMemAddressFree", span->vmm.address_free(span->base, span->chunks * span->chunk));
+    TRY("cuStreamDestroy", p->drv.cuStreamDestroy(span->stream));
     return CUDA_SUCCESS;
 }

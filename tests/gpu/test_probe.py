@@ -75,21 +75,37 @@ def test_moves(ask):
     assert cells[MOVED, "moves, to host memory and back", "answer"] == "100 of 100, ok"
     for way in ("a kernel", "cuMemcpyDtoH", "cuMemcpyDtoD"):
         assert cells[MOVED, way, "right before"] == cells[MOVED, way, "right after"] == "100"
-    assert cells[MOVED, "another thread's stream", "right after"] == "20 of 20"
+    for way in ("cuCtxSynchronize", "an event"):
+        assert cells["another thread's stream across a move", "right after", f"waited for by {way}"] == "20 of 20"
+    needed = {row: value for (table, row, column), value in cells.items() if column == "as needed"}
+    assert len(needed) == 5 and set(needed.values()) == {"yes"}
     assert cells[MOVED, "a stream from before", "answer"] == "right; cuEventRecord ok, elapsed ok"
     free = {column: value for (_, row, column), value in cells.items() if row == "free VRAM, MiB"}
     assert free == {"in VRAM": "-16.0", "moved down": "+16.0", "moved up again": "-16.0", "given back": "+16.0"}
 
 
-@pytest.mark.parametrize("settings,row,answer", [
-    ({"SIMCUDA_FAIL": "cuMemMap:30:999"}, "moves, to host memory and back", "cuMemMap: UNKNOWN"),
+@pytest.mark.parametrize("settings,cell,answer", [
+    ({"SIMCUDA_FAIL": "cuMemMap:30:999"}, (MOVED, "moves, to host memory and back", "answer"), "cuMemMap: UNKNOWN"),
     # Copies that move only a part of their bytes.
-    ({"SIMCUDA_CONTENT": "4096"}, "cuMemcpyDtoH", ""),
-    ({"SIMCUDA_HOST_NUMA": "0"}, "the move for these", "cuMemCreate: ")])
-def test_moves_that_fail_are_told(ask, settings, row, answer):
+    ({"SIMCUDA_CONTENT": "4096"}, (MOVED, "cuMemcpyDtoH", "right after"), "0"),
+    ({"SIMCUDA_FAIL": "cuCtxRecordEvent:2:999"},
+     ("an event of the whole context", "in the thread's default stream", "as needed"), "no"),
+    ({"SIMCUDA_FAIL": "cuCtxRecordEvent:7:999"},
+     ("another thread's stream across a move", "moves", "waited for by an event"), "1 of 20, waiting: UNKNOWN"),
+    ({"SIMCUDA_HOST_NUMA": "0"}, (MOVED, "the move for these", "answer"), "cuMemCreate: ")])
+def test_moves_that_fail_are_told(ask, settings, cell, answer):
     code, cells, _ = ask("moves", **settings)
-    said = cells[MOVED, row, "answer"] if answer else cells[MOVED, row, "right after"]
-    assert code == 1 and (answer in said if answer else int(said) < 100)
+    assert code == 1 and (answer in cells[cell] if len(answer) > 2 else answer == cells[cell])
+
+
+@pytest.mark.parametrize("part", ["facts", "moves"])
+def test_older_drivers(ask, part):
+    """Which have no event of a whole context, so that nothing is lent."""
+    code, cells, said = ask(part, LD_LIBRARY_PATH=f"{BUILD}/sim/12.2:{BUILD}/sim", SIMCUDA_DRIVER="12.2")
+    assert code == 0 and len(cells) > 20, said
+    if part == "moves":
+        assert cells["an event of the whole context", "cuCtxRecordEvent", "cuCtxRecordEvent"] == "absent"
+        assert cells["another thread's stream across a move", "right after", "waited for by cuCtxSynchronize"] == "20 of 20"
 
 
 @pytest.mark.parametrize("part,node", [
