@@ -9,6 +9,7 @@
  *      plain
  *      ordered       stream-ordered allocation
  *      threads       two more threads use the tensors all the while
+ *      behind        work that waits in a stream is still to write them when memory is asked for
  *      asks          what is said of a tensor, and what is refused
  *      early         a graph is captured before anything is loaded
  *      capture       a graph is captured after the load, and launched at every step
@@ -46,6 +47,14 @@ static void compare_all(void)
     free(seen);
 }
 
+/* Adds to the youngest tensors, but not yet. */
+static void add_later(uint32_t value)
+{
+    host_spin(value == 1 ? 3000 : 0, side);
+    for (unsigned int i = count - count / 4; i < count; i++)
+        host_add(tensors[i].address, value, tensors[i].bytes / 4, side);
+}
+
 static void work(void)
 {
     CUdeviceptr block[BLOCKS];
@@ -54,8 +63,14 @@ static void work(void)
     if (capturing)
         graph_capture(&tensors[count - 1], block);
     for (unsigned int i = 0; i < steps; i++) {
+        if (is_way("behind"))
+            add_later(1);
         if (!capturing)
             allocate('w', &block[i], WORK_SIZE);
+        if (is_way("behind")) {
+            add_later(UINT32_MAX);
+            MUST(cuStreamSynchronize(side));
+        }
         host_fill_block(block[i], WORK_SIZE, i, NULL);
         if (!owner(i % count))
             check(i % count);

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 static atomic_bool enough;
 
@@ -68,8 +69,10 @@ static void *reader_run(void *argument)
     MUST(cuCtxSetCurrent(host.context));
     while (!atomic_load(&enough))
         for (unsigned int i = 0; i < count && !atomic_load(&enough); i++)
-            if (owner(i) == r->number)
+            if (owner(i) == r->number) {
                 use(r, &tensors[i]);
+                usleep(r->turns % 4 ? 0 : 3000); /* a moment in which memory may move */
+            }
     return NULL;
 }
 

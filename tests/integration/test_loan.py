@@ -64,7 +64,7 @@ def lent(done):
     return done.device["lent_bytes_peak"], done.device["recalled_bytes"]
 
 
-WAYS = "plain ordered threads asks capture capturing graph multicast early contexts fork ordered,threads".split()
+WAYS = "plain ordered threads behind asks capture capturing graph multicast early contexts fork ordered,threads".split()
 
 
 @pytest.mark.parametrize("backing", ["auto", "vmm"])
