@@ -247,7 +247,8 @@
     X(CUDA_MEMCPY3D_BATCH_OP, 112)                                                                 \
     X(CUDA_MEMCPY3D, 200)
 
-/* Of CUDA 13.4 and 13.5, so not with an older cuda.h: as ABI_CONSTANTS, ABI_SIZES and ABI_OFFSETS. */
+/* Of CUDA 13.4 and 13.5, so not with an older cuda.h: as ABI_CONSTANTS, ABI_SIZES and ABI_OFFSETS.
+ */
 #define ABI_OFFSETS_13040(X) X(CUmemPoolProps, gpuDirectRDMACapable, 34)
 #define ABI_SIZES_13050(X)                                                                         \
     X(CUfabricCpyOperand, 24)                                                                      \
