@@ -243,6 +243,16 @@ bool host_pool_settle(struct context *context)
     return true;
 }
 
+void host_pool_give_back(struct context *context)
+{
+    struct host_pool *pool = &context->pool;
+
+    pthread_mutex_lock(&pool->lock);
+    host_pool_drain(pool);
+    pool_trim(context, UINT64_MAX);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 /* How much to pin for `need`: more than that if the room allows, 0 if there is no room. Counted in
  * pinned_total at once, so that two threads cannot both take the last of it. */
 static uint64_t reserve_room(const struct host_pool *pool, uint64_t need, uint64_t room)
@@ -427,7 +437,9 @@ static bool retire_for_context(struct context *context, struct arena *arena, uin
     if (!arena_retire(arena, address, block))
         return false;
     pool->retired += block->bytes;
-    if (pool->retired > RETIRED_MAX && is_current(context) && pool_reclaim(pool))
+    /* What is lent is VRAM, for which the driver's own would wait as well. */
+    if ((pool->retired > RETIRED_MAX || host_pool_is_loan(arena)) && is_current(context) &&
+        pool_reclaim(pool))
         pool_trim(context, KEEP_EMPTY);
     return true;
 }

@@ -446,6 +446,23 @@ static struct loan *youngest(struct host_pool *pool)
     return loan;
 }
 
+/* Memory is asked for all the while: a chunk on its way is neither lent nor free, and never both.
+ */
+static bool recall_chunk(const struct mover *mover, struct device *d, struct loan *loan)
+{
+    uint64_t bytes = (loan->lent - 1) % CHUNK + 1;
+
+    atomic_fetch_sub(&d->lent_bytes, bytes);
+    if (!move_chunk(mover, loan)) {
+        atomic_fetch_add(&d->lent_bytes, bytes);
+        return false;
+    }
+    arena_set_kind(loan->arena, HOST_RECALLED); /* no more is to be put there */
+    claims_settle(bytes);
+    atomic_fetch_add(&d->recalled_bytes, bytes);
+    return true;
+}
+
 static void recall(struct context *context, const struct mover *mover, uint64_t bytes)
 {
     struct device *d = context->device;
@@ -455,33 +472,39 @@ static void recall(struct context *context, const struct mover *mover, uint64_t 
 
     pthread_mutex_lock(&pool->lock);
     host_pool_settle(context);
-    while (before - atomic_load(&d->lent_bytes) < bytes && (loan = youngest(pool))) {
-        uint64_t lent = loan->lent;
-        if (!move_chunk(mover, loan))
-            break;
-        arena_set_kind(loan->arena, HOST_RECALLED); /* no more is to be put there */
-        claims_settle(lent - loan->lent);
-        atomic_fetch_sub(&d->lent_bytes, lent - loan->lent);
-        atomic_fetch_add(&d->recalled_bytes, lent - loan->lent);
-    }
+    while (before - atomic_load(&d->lent_bytes) < bytes && (loan = youngest(pool)) &&
+           recall_chunk(mover, d, loan))
+        ;
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* With the gate shut, if that can be. */
-static void recall_from(struct context *context, uint64_t bytes)
+/* With the gate shut, if that can be. Another context that has come meanwhile was not waited for.
+ */
+static bool recall_gated(struct context *context, uint64_t bytes)
 {
     struct mover mover;
+
+    if (!mover_begin(&mover, context->device))
+        return false;
+    bool closed = gate_close(is_idle, context);
+    if (closed) {
+        if (context_only(context->device) == context)
+            recall(context, &mover, bytes);
+        gate_open();
+    }
+    mover_end(&mover);
+    return closed;
+}
+
+/* If it cannot be, what is empty comes back all the same. */
+static void recall_from(struct context *context, uint64_t bytes)
+{
     CUcontext popped;
 
     if (driver.cuCtxPushCurrent_v2(context->handle) != CUDA_SUCCESS)
         return;
-    if (mover_begin(&mover, context->device)) {
-        if (gate_close(is_idle, context)) {
-            recall(context, &mover, bytes);
-            gate_open();
-        }
-        mover_end(&mover);
-    }
+    if (!recall_gated(context, bytes))
+        host_pool_give_back(context);
     driver.cuCtxPopCurrent_v2(&popped);
 }
 

@@ -11,6 +11,7 @@
 #include "shim/gate.h"
 
 #include "shim/cancel.h"
+#include "shim/context.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -30,6 +31,7 @@ bool gate_enter_slow_(void)
     if (inside)
         return false;
     cancel_before = cancel_defer();
+    context_current(); /* known from now on: context_only() */
     pthread_rwlock_rdlock(&lock);
     inside = true;
     return true;

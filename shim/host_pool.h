@@ -1,5 +1,5 @@
 /* host_pool.h: what the backings of redirected blocks share: a context's pool of arenas. All calls
- * are made with the pool's lock held.
+ * but the last are made with the pool's lock held.
  */
 #ifndef HYBRIDMEM_HOST_POOL_H
 #define HYBRIDMEM_HOST_POOL_H
@@ -29,5 +29,8 @@ bool host_pool_drain(struct host_pool *pool);
  * was lent and has become empty is given back. False, and nothing changed, while another thread
  * waits for the context itself. */
 bool host_pool_settle(struct context *context);
+
+/* Gives back what was lent and has become empty, as far as that is known without waiting. */
+void host_pool_give_back(struct context *context);
 
 #endif

@@ -57,6 +57,7 @@ ELSEWHERE = {
     "host_direct_fill",
     "host_direct_freed_ram",
     "host_direct_loan",
+    "host_direct_loan_corners",
     "host_direct_model",
     "host_direct_report",
     "host_direct_two_devices",
