@@ -17,6 +17,7 @@
 #include "shim/hooks.h"
 #include "shim/host_pool.h"
 #include "shim/log.h"
+#include "shim/pin.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -217,7 +218,9 @@ static bool move_chunk(const struct mover *mover, struct loan *loan)
 
 /* How long to wait for what is enqueued: some seconds of work may be, or work that waits for the
  * calling thread and would wait for ever. */
-#define IDLE_MS 5000
+#define IDLE_MS       5000
+#define IDLE_SHORT_MS 100
+#define IDLE_AGAIN_MS 30000
 
 /* All that the context was given so far; CUDA 12.5 and later have a call for that. */
 static bool record_all(const struct context *context, CUevent *event)
@@ -230,19 +233,30 @@ static bool record_all(const struct context *context, CUevent *event)
     return false;
 }
 
-/* Waits until all of it is done; false if that takes too long. */
+/* After a wait in vain the next ones are short for a while: otherwise the host would stand still at
+ * each allocation. */
+static int64_t idle_ms(int64_t now, int64_t in_vain)
+{
+    return in_vain && now - in_vain < IDLE_AGAIN_MS ? IDLE_SHORT_MS : IDLE_MS;
+}
+
+/* Waits until all of it is done; false if that takes too long, or nothing moves any more. */
 static bool is_idle(void *context)
 {
+    static _Atomic int64_t in_vain; /* when; 0: not yet */
     struct timespec pause = {0, 50000};
-    int64_t begun = clock_ms();
+    int64_t begun = clock_ms(), wait = idle_ms(begun, atomic_load(&in_vain));
     CUresult r = CUDA_ERROR_NOT_READY;
     CUevent event;
 
     if (!record_all(context, &event))
         return false;
-    while ((r = driver.cuEventQuery(event)) == CUDA_ERROR_NOT_READY && clock_ms() - begun < IDLE_MS)
+    while (!gate_is_frozen() && (r = driver.cuEventQuery(event)) == CUDA_ERROR_NOT_READY &&
+           clock_ms() - begun < wait)
         nanosleep(&pause, NULL);
     driver.cuEventDestroy_v2(event);
+    if (r == CUDA_ERROR_NOT_READY && wait == IDLE_MS && !gate_is_frozen())
+        atomic_store(&in_vain, clock_ms());
     return r == CUDA_SUCCESS;
 }
 
@@ -320,8 +334,10 @@ static bool can_lend(const struct context *context)
     _Atomic int *state = &states[d->ordinal];
 
     if (atomic_load(state) == UNTRIED && pthread_mutex_trylock(&trial) == 0) {
+        struct pin_permit permitted = pin_permit(); /* as in recall_from() */
         if (atomic_load(state) == UNTRIED)
             atomic_store(state, try_out(context) ? WORKS : FAILS);
+        pin_forbid(permitted);
         pthread_mutex_unlock(&trial);
         if (atomic_load(state) == FAILS)
             log_warn(
@@ -503,8 +519,10 @@ static void recall_from(struct context *context, uint64_t bytes)
 
     if (driver.cuCtxPushCurrent_v2(context->handle) != CUDA_SUCCESS)
         return;
+    struct pin_permit permitted = pin_permit(); /* another thread's capture may begin meanwhile */
     if (!recall_gated(context, bytes))
         host_pool_give_back(context);
+    pin_forbid(permitted);
     driver.cuCtxPopCurrent_v2(&popped);
 }
 

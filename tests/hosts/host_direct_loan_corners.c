@@ -8,6 +8,7 @@
  *      waits      streams wait for the host while it loads and allocates
  *      given      what was on loan is freed after a graph was made, and the card is wanted whole
  *      ordered    the same, freed in the order of a stream
+ *      captures   another thread captures a stream while the device is waited for
  *      told       memory is asked for all the while
  */
 #define HOST_DIRECT
@@ -154,7 +155,48 @@ static void beside_a_stream_that_waits(void)
     MUST(cuStreamSynchronize(stream));
     compare();
     work_ends();
-    work_begins();
+    for (unsigned int i = 0; i < WORK; i++) {
+        MUST(cuCtxSynchronize());
+        MUST(cuMemAlloc(&work[i], WORK_SIZE));
+    }
+    compare();
+    work_ends();
+    unload();
+    MUST(cuStreamDestroy(stream));
+}
+
+/* It begins while an allocation waits, if it does. */
+static void *capture(void *arg)
+{
+    CUdeviceptr word = *(CUdeviceptr *)arg;
+    CUstream stream;
+    CUgraph graph;
+
+    MUST(cuCtxSetCurrent(host.context));
+    MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    usleep(50000);
+    MUST(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    MUST(cuMemsetD32Async(word, 7, 1, stream));
+    usleep(100000);
+    MUST(cuStreamEndCapture(stream, &graph));
+    MUST(cuGraphDestroy(graph));
+    MUST(cuStreamDestroy(stream));
+    return NULL;
+}
+
+static void beside_a_capture(void)
+{
+    pthread_t thread;
+    CUstream stream;
+
+    load();
+    MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    host_spin(300000, stream);
+    REQUIRE(pthread_create(&thread, NULL, capture, &host.result) == 0);
+    for (unsigned int i = 0; i < WORK; i++)
+        MUST(cuMemAllocAsync(&work[i], WORK_SIZE, stream));
+    REQUIRE(pthread_join(thread, NULL) == 0);
+    MUST(cuStreamSynchronize(stream));
     compare();
     work_ends();
     unload();
@@ -236,6 +278,8 @@ int main(int argc, char **argv)
         given_back(false);
     else if (!strcmp(argv[1], "ordered"))
         given_back(true);
+    else if (!strcmp(argv[1], "captures"))
+        beside_a_capture();
     else if (!strcmp(argv[1], "told"))
         told();
     else

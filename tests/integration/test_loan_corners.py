@@ -37,7 +37,7 @@ def lent_by(run, model, way, **env):
     return done.device["lent_bytes_peak"], done.device["recalled_bytes"]
 
 
-@pytest.mark.parametrize("way", ["context", "waits", "given", "ordered", "told"])
+@pytest.mark.parametrize("way", ["context", "waits", "captures", "given", "ordered", "told"])
 def test_bare(run, model, way):
     done = run(HOST, way, *model, env={"SIMCUDA_VRAM": "1GiB"})
     assert (done.returncode, done.report, done.stderr) == (0, "", ""), done.stdout
@@ -50,6 +50,10 @@ def test_a_context_in_which_nothing_was_allocated(run, model):
 def test_streams_that_wait_for_the_host(run, model):
     lent, recalled = lent_by(run, model, "waits")
     assert lent > 0 and recalled > 0  # once the stream no longer waits
+
+
+def test_a_capture_that_begins_while_the_device_is_waited_for(run, model):
+    assert lent_by(run, model, "captures")[0] > 0
 
 
 @pytest.mark.parametrize("way", ["given", "ordered"])
