@@ -415,7 +415,7 @@ MATCHES = [
     {"file": "*.gguf"}, {"file": 5}, {"tensor": ["*norm*", "*bias"]}, {"tensor": ["*norm*", 5]},
     {"process": "python*"}, {"allocator": "vmm"}, {"allocator": ["async", "managed"]},
     {"device": "cuda:0"}, {"device": ["0", "GPU-01"]}, {"device": "all"}, {"device": ["0"] * 5},
-    {"min_size": "1MiB", "max_size": 5}, {"min_size": "50%"}, {"max_size": "none"}, {"size": 1},
+    {"min_size": 5, "max_size": "1MiB"}, {"min_size": "50%"}, {"max_size": "none"}, {"size": 1},
 ]
 
 
