@@ -246,7 +246,7 @@ static enum next ask_policy(struct context *context, struct alloc_request *reque
             return DONE;
         c->tried_host = true;
     }
-    if (v.recall && c->reclaim && !context_capturing()) {
+    if (v.recall && c->reclaim && backing_loan_works(d)) {
         ledger_sub(&d->vram, c->reserved);
         return REFUSE_ONCE;
     }
@@ -274,7 +274,7 @@ static CUresult serve(struct context *context, struct alloc_request *request,
     CUresult r = backing_device_alloc(context, request, c.reserved, result);
     if (r == CUDA_ERROR_OUT_OF_MEMORY && c.reclaim && !context_capturing())
         return refuse_once(request);
-    if (r == CUDA_ERROR_OUT_OF_MEMORY && make_room(d, request->bytes, true))
+    while (r == CUDA_ERROR_OUT_OF_MEMORY && make_room(d, request->bytes, true))
         r = backing_device_alloc(context, request, 0, result);
     if (r == CUDA_ERROR_OUT_OF_MEMORY && !c.tried_host && !c.stays) {
         int cancel = cancel_defer();
