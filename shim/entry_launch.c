@@ -75,6 +75,12 @@ LAUNCH(cuLaunchGrid, (CUfunction f, int grid_width, int grid_height), (f, grid_w
 LAUNCH(cuLaunchGridAsync, (CUfunction f, int grid_width, int grid_height, CUstream hStream),
        (f, grid_width, grid_height, hStream))
 
+/* A unit of the device's own does it, in the stream. */
+LAUNCH2(cuMemBatchDecompressAsync,
+        (CUmemDecompressParams * paramsArray, size_t count, unsigned int flags, size_t *errorIndex,
+         CUstream stream),
+        (paramsArray, count, flags, errorIndex, stream))
+
 /* --- nothing moves afterwards ---------------------------------------------------------------- */
 
 #define FREEZE(symbol, params, args)                                                               \

@@ -140,6 +140,7 @@ class Scene:
             "CUdeviceptr addr": dst, "cuuint32_t value": 1, "cuuint64_t value": 1,
             "CUstreamBatchMemOpParams *paramArray": words(*[0] * 6), "unsigned int count": 1,
             "CUfunction f": stage.fill, "void **extra": 0, "int grid_width": 1, "int grid_height": 1,
+            "CUmemDecompressParams *paramsArray": words(*[0] * 8), "size_t *errorIndex": self.out,
             "CUDA_LAUNCH_PARAMS *launchParamsList": words(*[0] * 7), "unsigned int numDevices": 1,
             **{f"unsigned int {what}Dim{axis}": 1 for what in ("grid", "block") for axis in "XYZ"},
             "CUmemcpyAttributes *attr": ints(1, 0, 0, 0, 0, 0), "size_t size": SIZE,
