@@ -26,6 +26,8 @@ unsigned int array_element_bits(CUarray_format format, unsigned int channels)
     case CU_AD_FORMAT_SNORM_INT8X1:
         return 8;
     case CU_AD_FORMAT_NV12: /* 4:2:0: half as much chroma as luma */
+    case CU_AD_FORMAT_UINT8_SEMIPLANAR_420:
+    case CU_AD_FORMAT_UINT8_PLANAR_420:
         return 12;
     case CU_AD_FORMAT_UNORM_INT8X2:
     case CU_AD_FORMAT_SNORM_INT8X2:
@@ -33,11 +35,18 @@ unsigned int array_element_bits(CUarray_format format, unsigned int channels)
     case CU_AD_FORMAT_SNORM_INT16X1:
     case CU_AD_FORMAT_NV16: /* 4:2:2: as much */
     case CU_AD_FORMAT_YUY2:
+    case CU_AD_FORMAT_UINT8_PACKED_422:
+    case CU_AD_FORMAT_UINT8_SEMIPLANAR_422:
+    case CU_AD_FORMAT_UINT8_PLANAR_422:
         return 16;
     case CU_AD_FORMAT_P010: /* 10 bits and more lie in 16 */
     case CU_AD_FORMAT_P016:
     case CU_AD_FORMAT_Y444_PLANAR8:
     case CU_AD_FORMAT_YUV444_8bit_SemiPlanar:
+    case CU_AD_FORMAT_UINT16_SEMIPLANAR_420:
+    case CU_AD_FORMAT_UINT16_PLANAR_420:
+    case CU_AD_FORMAT_UINT8_SEMIPLANAR_444:
+    case CU_AD_FORMAT_UINT8_PLANAR_444:
         return 24;
     case CU_AD_FORMAT_UNORM_INT8X4:
     case CU_AD_FORMAT_SNORM_INT8X4:
@@ -50,9 +59,14 @@ unsigned int array_element_bits(CUarray_format format, unsigned int channels)
     case CU_AD_FORMAT_Y216:
     case CU_AD_FORMAT_AYUV:
     case CU_AD_FORMAT_Y410:
+    case CU_AD_FORMAT_UINT8_PACKED_444:
+    case CU_AD_FORMAT_UINT16_SEMIPLANAR_422:
+    case CU_AD_FORMAT_UINT16_PLANAR_422:
         return 32;
     case CU_AD_FORMAT_Y444_PLANAR10:
     case CU_AD_FORMAT_YUV444_16bit_SemiPlanar:
+    case CU_AD_FORMAT_UINT16_SEMIPLANAR_444:
+    case CU_AD_FORMAT_UINT16_PLANAR_444:
         return 48;
     case CU_AD_FORMAT_UNORM_INT16X4:
     case CU_AD_FORMAT_SNORM_INT16X4:

@@ -105,6 +105,23 @@
     X(CU_AD_FORMAT_SNORM_INT16X2, 0xca)                                                            \
     X(CU_AD_FORMAT_SNORM_INT16X4, 0xcb)
 
+/* In headers after 13.0. */
+#define ABI_ARRAY_FORMATS_13050(X)                                                                 \
+    X(CU_AD_FORMAT_UINT8_PACKED_422, 0x51)                                                         \
+    X(CU_AD_FORMAT_UINT8_PACKED_444, 0x52)                                                         \
+    X(CU_AD_FORMAT_UINT8_SEMIPLANAR_420, 0x53)                                                     \
+    X(CU_AD_FORMAT_UINT16_SEMIPLANAR_420, 0x54)                                                    \
+    X(CU_AD_FORMAT_UINT8_SEMIPLANAR_422, 0x55)                                                     \
+    X(CU_AD_FORMAT_UINT16_SEMIPLANAR_422, 0x56)                                                    \
+    X(CU_AD_FORMAT_UINT8_SEMIPLANAR_444, 0x57)                                                     \
+    X(CU_AD_FORMAT_UINT16_SEMIPLANAR_444, 0x58)                                                    \
+    X(CU_AD_FORMAT_UINT8_PLANAR_420, 0x59)                                                         \
+    X(CU_AD_FORMAT_UINT16_PLANAR_420, 0x5a)                                                        \
+    X(CU_AD_FORMAT_UINT8_PLANAR_422, 0x5b)                                                         \
+    X(CU_AD_FORMAT_UINT16_PLANAR_422, 0x5c)                                                        \
+    X(CU_AD_FORMAT_UINT8_PLANAR_444, 0x5d)                                                         \
+    X(CU_AD_FORMAT_UINT16_PLANAR_444, 0x5e)
+
 #define ABI_ARRAY_FLAGS(X)                                                                         \
     X(CUDA_ARRAY3D_LAYERED, 0x01)                                                                  \
     X(CUDA_ARRAY3D_CUBEMAP, 0x04)                                                                  \
@@ -339,7 +356,9 @@ typedef enum CUmemRangeHandleType_enum {
     ABI_MEM_RANGE_HANDLE_TYPES(ABI_ENUM_MEMBER)
 } CUmemRangeHandleType;
 typedef enum CUmemPool_attribute_enum { ABI_POOL_ATTRIBUTES(ABI_ENUM_MEMBER) } CUmemPool_attribute;
-typedef enum CUarray_format_enum { ABI_ARRAY_FORMATS(ABI_ENUM_MEMBER) } CUarray_format;
+typedef enum CUarray_format_enum {
+    ABI_ARRAY_FORMATS(ABI_ENUM_MEMBER) ABI_ARRAY_FORMATS_13050(ABI_ENUM_MEMBER)
+} CUarray_format;
 enum { ABI_MEMHOST_FLAGS(ABI_ENUM_MEMBER) };
 enum { ABI_ARRAY_FLAGS(ABI_ENUM_MEMBER) };
 enum { ABI_OBJECT_FLAGS(ABI_ENUM_MEMBER) };

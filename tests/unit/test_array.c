@@ -39,13 +39,35 @@ static const struct {
     CUarray_format format;
     unsigned int channels, bits;
 } formats[] = {
-    {CU_AD_FORMAT_SIGNED_INT8, 4, 32},  {CU_AD_FORMAT_UNSIGNED_INT16, 2, 32},
-    {CU_AD_FORMAT_HALF, 1, 16},         {CU_AD_FORMAT_FLOAT, 4, 128},
-    {CU_AD_FORMAT_UNORM_INT8X4, 4, 32}, {CU_AD_FORMAT_SNORM_INT16X4, 4, 64},
-    {CU_AD_FORMAT_BC1_UNORM, 4, 4},     {CU_AD_FORMAT_BC4_SNORM, 1, 4},
-    {(CUarray_format)0x93, 4, 8},       {CU_AD_FORMAT_BC7_UNORM_SRGB, 4, 8},
-    {CU_AD_FORMAT_NV12, 3, 12},         {CU_AD_FORMAT_P016, 3, 24},
+    {CU_AD_FORMAT_SIGNED_INT8, 4, 32},
+    {CU_AD_FORMAT_UNSIGNED_INT16, 2, 32},
+    {CU_AD_FORMAT_HALF, 1, 16},
+    {CU_AD_FORMAT_FLOAT, 4, 128},
+    {CU_AD_FORMAT_UNORM_INT8X4, 4, 32},
+    {CU_AD_FORMAT_SNORM_INT16X4, 4, 64},
+    {CU_AD_FORMAT_BC1_UNORM, 4, 4},
+    {CU_AD_FORMAT_BC4_SNORM, 1, 4},
+    {(CUarray_format)0x93, 4, 8},
+    {CU_AD_FORMAT_BC7_UNORM_SRGB, 4, 8},
+    {CU_AD_FORMAT_NV12, 3, 12},
+    {CU_AD_FORMAT_P016, 3, 24},
     {(CUarray_format)0x7e, 4, 0},
+    /* 8 bits, then 16: packed and in planes, with chroma for each fourth, second and each texel. */
+    {(CUarray_format)0x51, 4, 16},
+    {(CUarray_format)0x52, 4, 32},
+    {(CUarray_format)0x53, 3, 12},
+    {(CUarray_format)0x54, 3, 24},
+    {(CUarray_format)0x55, 3, 16},
+    {(CUarray_format)0x56, 3, 32},
+    {(CUarray_format)0x57, 3, 24},
+    {(CUarray_format)0x58, 3, 48},
+    {(CUarray_format)0x59, 3, 12},
+    {(CUarray_format)0x5a, 3, 24},
+    {(CUarray_format)0x5b, 3, 16},
+    {(CUarray_format)0x5c, 3, 32},
+    {(CUarray_format)0x5d, 3, 24},
+    {(CUarray_format)0x5e, 3, 48},
+    {(CUarray_format)0x5f, 3, 0},
 };
 
 START_TEST(bits_of_formats)
