@@ -6,10 +6,11 @@ import re
 import pytest
 from conftest import ALL_TO_HOST, BUILD, SHIM, STEADY
 
-# A card that holds part of what the host asks for, so that both places are in use, and room for few
-# arenas, so that they are used again and again; each verdict polls.
+# A card that holds part of what the host asks for, so that both places are in use, and room for one
+# arena, so that it is used again and again, and waited for; each verdict polls.
 SMALL = {
     **STEADY,
+    "HYBRIDMEM_HOST_LIMIT": "16MiB",
     "SIMCUDA_VRAM": "12MiB",
     "HYBRIDMEM_MIN_REDIRECT": "64KiB",
     "HYBRIDMEM_STATS_TTL_MS": "0",
