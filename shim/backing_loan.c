@@ -377,6 +377,10 @@ static void count_lent(struct device *d, uint64_t bytes)
     uint64_t lent = atomic_fetch_add(&d->lent_bytes, bytes) + bytes;
     uint64_t peak = atomic_load(&d->lent_bytes_peak);
 
+    if (peak == 0)
+        log_info("cuda:%d: what overflows of models lies in VRAM on loan, until its room is needed "
+                 "(HYBRIDMEM_BACKING)",
+                 d->ordinal);
     while (lent > peak && !atomic_compare_exchange_weak(&d->lent_bytes_peak, &peak, lent))
         ;
 }
