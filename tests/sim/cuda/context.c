@@ -1,12 +1,17 @@
 /* context.c: contexts, each thread's stack of them, primary contexts, peers. */
 #include "engine.h"
+#include "green.h"
 #include "impl.h"
 #include "pool.h"
 
 #include <stdlib.h>
 
 /* A thread's stack of contexts, alive or not, and its top, which every call reads. */
-static __thread struct ctx **stack;
+struct place {
+    struct ctx *ctx;
+    struct green *green; /* the one that stands for it, or NULL */
+};
+static __thread struct place *stack;
 static __thread unsigned depth, room;
 __thread struct ctx *ctx_top;
 static pthread_key_t stack_key;
@@ -18,7 +23,7 @@ static void make_key(void)
     pthread_key_create(&stack_key, free);
 }
 
-static void stack_push(struct ctx *ctx)
+static void stack_push(struct ctx *ctx, struct green *green)
 {
     if (depth == room) {
         pthread_once(&stack_once, make_key);
@@ -26,13 +31,21 @@ static void stack_push(struct ctx *ctx)
         stack = sim_grow(stack, room * sizeof(*stack));
         pthread_setspecific(stack_key, stack);
     }
-    stack[depth++] = ctx_top = ctx;
+    stack[depth++] = (struct place){ctx, green};
+    ctx_top = ctx;
+    green_top = green;
+    if (green)
+        green_pushed(green);
 }
 
 static void stack_pop(void)
 {
-    depth--;
-    ctx_top = depth ? stack[depth - 1] : NULL;
+    const struct place *below = --depth ? &stack[depth - 1] : NULL;
+
+    if (green_top)
+        green_popped(green_top);
+    ctx_top = below ? below->ctx : NULL;
+    green_top = below ? below->green : NULL;
 }
 
 struct ctx *ctx_all_locked(void)
@@ -159,7 +172,7 @@ CUresult sim_ctx_create(CUcontext *out, unsigned flags, CUdevice dev, unsigned a
     if (result != CUDA_SUCCESS)
         return result;
     *out = ctx->handle;
-    stack_push(ctx);
+    stack_push(ctx, NULL);
     return CUDA_SUCCESS;
 }
 
@@ -205,13 +218,27 @@ CUresult sim_ctx_detach(CUcontext handle)
     return last ? sim_ctx_destroy(handle) : CUDA_SUCCESS;
 }
 
+/* What is to be current: a context, or the primary one that a green one stands for. */
+static struct ctx *ctx_to_push(CUcontext handle, struct green **green)
+{
+    *green = green_of_context(handle);
+    return *green ? (*green)->primary : ctx_get(handle);
+}
+
+/* What the calling thread knows its current context by. */
+static CUcontext top_handle(void)
+{
+    return green_top ? green_top->context : ctx_top ? ctx_top->handle : NULL;
+}
+
 CUresult sim_ctx_push_current(CUcontext handle)
 {
-    struct ctx *ctx = ctx_get(handle);
+    struct green *green;
+    struct ctx *ctx = ctx_to_push(handle, &green);
 
     if (!ctx)
         return bad_handle(handle);
-    stack_push(ctx);
+    stack_push(ctx, green);
     return CUDA_SUCCESS;
 }
 
@@ -220,7 +247,7 @@ CUresult sim_ctx_pop_current(CUcontext *out)
     if (!ctx_top)
         return CUDA_ERROR_INVALID_CONTEXT;
     if (out)
-        *out = ctx_top->handle;
+        *out = top_handle();
     stack_pop();
     return CUDA_SUCCESS;
 }
@@ -228,14 +255,15 @@ CUresult sim_ctx_pop_current(CUcontext *out)
 /* Replaces the top of the stack; NULL pops it. */
 CUresult sim_ctx_set_current(CUcontext handle)
 {
-    struct ctx *ctx = ctx_get(handle);
+    struct green *green;
+    struct ctx *ctx = ctx_to_push(handle, &green);
 
     if (handle && !ctx)
         return bad_handle(handle);
     if (depth)
         stack_pop();
     if (ctx)
-        stack_push(ctx);
+        stack_push(ctx, green);
     return CUDA_SUCCESS;
 }
 
@@ -243,7 +271,7 @@ CUresult sim_ctx_get_current(CUcontext *out)
 {
     if (!out)
         return CUDA_ERROR_INVALID_VALUE;
-    *out = ctx_top ? ctx_top->handle : NULL;
+    *out = top_handle();
     return CUDA_SUCCESS;
 }
 
@@ -299,7 +327,9 @@ CUresult sim_ctx_synchronize(CUcontext handle)
 
     if (!ctx)
         return result;
-    result = ctx_wait(ctx);
+    /* "If the current context is the primary context, green contexts that have been created will
+     * also be synchronized" (cuCtxSynchronize): their streams are its streams here. */
+    result = !handle && green_top ? green_wait(green_top) : ctx_wait(ctx);
     sim_enter();
     pool_synchronised_locked();
     sim_leave();

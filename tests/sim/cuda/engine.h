@@ -18,6 +18,7 @@ struct capture {
 struct stream {
     void *handle; /* NULL for default streams */
     struct ctx *ctx;
+    struct green *green; /* whose it is; NULL: the context's own */
     struct stream *next; /* of the context */
     struct stream *next_ever;
     unsigned flags;

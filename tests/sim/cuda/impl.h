@@ -130,6 +130,17 @@ CUresult sim_graph_add_copy(CUgraphNode *out, CUgraph graph, const CUgraphNode *
 CUresult sim_graph_add_set(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies,
                            size_t count, const CUDA_MEMSET_NODE_PARAMS *params, CUcontext context);
 
+/* green.c */
+CUresult sim_device_get_dev_resource(CUdevice dev, CUdevResource *resource, CUdevResourceType type);
+CUresult sim_split_by_count(CUdevResource *groups, unsigned *count, const CUdevResource *input,
+                            CUdevResource *rest, unsigned flags, unsigned least);
+CUresult sim_generate_desc(CUdevResourceDesc *out, const CUdevResource *resources, unsigned count);
+CUresult sim_green_create(CUgreenCtx *out, CUdevResourceDesc desc, CUdevice dev, unsigned flags);
+CUresult sim_green_destroy(CUgreenCtx handle);
+CUresult sim_ctx_from_green(CUcontext *out, CUgreenCtx handle);
+CUresult sim_green_stream_create(CUstream *out, CUgreenCtx handle, unsigned flags, int priority);
+CUresult sim_stream_get_green(CUstream handle, CUgreenCtx *out);
+
 /* hostmem.c */
 CUresult sim_mem_host_alloc(void **out, size_t bytes, unsigned flags);
 CUresult sim_mem_free_host(void *p);

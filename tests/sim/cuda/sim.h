@@ -109,6 +109,9 @@ enum handle_kind {
     HANDLE_PHYSICAL,
     HANDLE_LIBRARY,
     HANDLE_KERNEL,
+    HANDLE_DESCRIPTOR,
+    HANDLE_GREEN,
+    HANDLE_GREEN_CONTEXT,
     HANDLE_KINDS
 };
 /* What a host holds: an address in a table whose slots are never used twice. */

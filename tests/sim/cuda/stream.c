@@ -1,5 +1,6 @@
 /* stream.c: streams and host functions. */
 #include "engine.h"
+#include "green.h"
 #include "impl.h"
 #include "pool.h"
 
@@ -46,14 +47,23 @@ struct stream *stream_get_locked(CUstream handle, CUresult *result)
 
     *result = CUDA_SUCCESS;
     if (!handle || handle == CU_STREAM_LEGACY || handle == CU_STREAM_PER_THREAD) {
-        if (ctx)
+        if (ctx && !green_top)
             return stream_default_locked(ctx, handle == CU_STREAM_PER_THREAD);
-        *result = ctx_missing();
+        if (ctx && handle != CU_STREAM_PER_THREAD)
+            return green_standard_locked(green_top);
+        if (ctx) /* "if a green context is current" (cuStreamGetCtx) */
+            *result = CUDA_ERROR_INVALID_HANDLE;
+        else
+            *result = ctx_missing();
         return NULL;
     }
     stream = handle_object(handle, HANDLE_STREAM);
     if (!stream)
         *result = CUDA_ERROR_INVALID_HANDLE;
+    if (stream && stream->green && !stream->green->alive) { /* cuGreenCtxDestroy */
+        *result = CUDA_ERROR_CONTEXT_IS_DESTROYED;
+        return NULL;
+    }
     return stream;
 }
 
@@ -65,10 +75,11 @@ CUresult sim_stream_create(CUstream *out, unsigned flags, int priority)
         return CUDA_ERROR_INVALID_VALUE;
     sim_enter();
     /* Out of range is clamped: cuStreamCreateWithPriority. */
-    stream = stream_new_locked(ctx_current(), flags,
+    stream = stream_new_locked(ctx_current(), green_top ? CU_STREAM_NON_BLOCKING : flags,
                                priority > 0    ? 0
                                : priority < -5 ? -5
                                                : priority);
+    stream->green = green_top;
     stream->handle = handle_new_locked(HANDLE_STREAM, stream);
     *out = stream->handle;
     sim_leave();
@@ -220,17 +231,26 @@ CUresult sim_stream_get_ctx(CUstream handle, CUcontext *out)
     sim_enter();
     stream = stream_get_locked(handle, &result);
     if (stream)
-        *out = stream->ctx->handle;
+        *out = stream->green ? stream->green->context : stream->ctx->handle;
     sim_leave();
     return result;
 }
 
 CUresult sim_stream_get_ctx_v2(CUstream handle, CUcontext *out, CUgreenCtx *green)
 {
+    const struct stream *stream;
+    CUresult result;
+
     if (!out || !green)
         return CUDA_ERROR_INVALID_VALUE;
-    *green = NULL;
-    return sim_stream_get_ctx(handle, out);
+    sim_enter();
+    stream = stream_get_locked(handle, &result);
+    if (stream) {
+        *out = stream->ctx->handle;
+        *green = stream->green ? stream->green->handle : NULL;
+    }
+    sim_leave();
+    return result;
 }
 
 #define STREAM_GETTER(name, type, value)                                                           \

@@ -172,6 +172,118 @@ START_TEST(what_a_device_says)
 }
 END_TEST
 
+/* On 16 of the device's processors. */
+static CUgreenCtx green(void)
+{
+    CUdevResource all, part, rest;
+    CUdevResourceDesc desc;
+    unsigned groups = 1;
+    CUgreenCtx made;
+
+    OK(cuDeviceGetDevResource(0, &all, CU_DEV_RESOURCE_TYPE_SM));
+    OK(cuDevSmResourceSplitByCount(&part, &groups, &all, &rest, 0, 9));
+    ck_assert_uint_eq(groups, 1);
+    ck_assert_uint_eq(part.sm.smCount, 16); /* rounded up */
+    ck_assert_uint_eq(part.sm.smCount + rest.sm.smCount, all.sm.smCount);
+    OK(cuDevResourceGenerateDesc(&desc, &part, 1));
+    IS(cuGreenCtxCreate(&made, desc, 0, 0), CUDA_ERROR_INVALID_VALUE);
+    OK(cuGreenCtxCreate(&made, desc, 0, CU_GREEN_CTX_DEFAULT_STREAM));
+    return made;
+}
+
+START_TEST(green_contexts)
+{
+    CUcontext context, got;
+    CUgreenCtx made, of;
+    CUstream stream;
+    CUevent event;
+    CUdeviceptr p;
+
+    start();
+    made = green();
+    IS(cuCtxPushCurrent((CUcontext)made), CUDA_ERROR_INVALID_CONTEXT); /* not converted */
+    OK(cuCtxFromGreenCtx(&context, made));
+    IS(cuGreenCtxStreamCreate(&stream, made, 0, 0), CUDA_ERROR_INVALID_VALUE);
+    OK(cuGreenCtxStreamCreate(&stream, made, CU_STREAM_NON_BLOCKING, 0));
+    OK(cuStreamGetCtx(stream, &got));
+    ck_assert_ptr_eq(got, context);
+    OK(cuStreamGetCtx_v2(stream, &got, &of));
+    ck_assert_ptr_eq(got, test.context);
+    ck_assert_ptr_eq(of, made);
+    OK(cuStreamGetCtx_v2(NULL, &got, &of));
+    ck_assert_ptr_null(of);
+    OK(cuStreamGetGreenCtx(stream, &of));
+    ck_assert_ptr_eq(of, made);
+
+    OK(cuCtxPushCurrent(context));
+    OK(cuCtxGetCurrent(&got));
+    ck_assert_ptr_eq(got, context);
+    OK(cuStreamGetCtx_v2(NULL, &got, &of));
+    ck_assert_ptr_eq(of, made);
+    IS(cuStreamQuery(CU_STREAM_PER_THREAD), CUDA_ERROR_INVALID_HANDLE);
+    p = alloc(4096);
+    OK(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+    OK(cuCtxPopCurrent(&got));
+    ck_assert_ptr_eq(got, context);
+
+    OK(cuStreamDestroy(stream));
+    OK(cuGreenCtxDestroy(made));
+    IS(cuGreenCtxDestroy(made), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+    IS(cuCtxPushCurrent(context), CUDA_ERROR_INVALID_CONTEXT);
+    OK(cuEventDestroy(event)); /* the primary context's, as the memory is */
+    OK(cuMemFree(p));
+}
+END_TEST
+
+/* Synchronised for itself it waits for its own streams; the primary one for all. */
+START_TEST(green_contexts_wait)
+{
+    CUcontext context;
+    CUgreenCtx made;
+    CUstream stream, other;
+    CUevent event;
+
+    start();
+    made = green();
+    OK(cuCtxFromGreenCtx(&context, made));
+    OK(cuGreenCtxStreamCreate(&stream, made, CU_STREAM_NON_BLOCKING, 0));
+    OK(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));
+    OK(spin(200000, other));
+    OK(cuCtxPushCurrent(context));
+    OK(cuCtxSynchronize());
+    IS(cuStreamQuery(other), CUDA_ERROR_NOT_READY);
+    OK(cuCtxPopCurrent(NULL));
+    OK(cuCtxSynchronize());
+    OK(cuStreamQuery(other));
+    OK(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+    OK(spin(200000, stream));
+    OK(cuCtxRecordEvent(test.context, event));
+    IS(cuEventQuery(event), CUDA_ERROR_NOT_READY);
+    OK(cuCtxSynchronize());
+    OK(cuStreamQuery(stream));
+    OK(cuGreenCtxDestroy(made));
+    IS(cuStreamQuery(stream), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+}
+END_TEST
+
+/* It holds the primary context. */
+START_TEST(green_contexts_retain)
+{
+    unsigned flags;
+    int active;
+    CUgreenCtx made;
+
+    start();
+    made = green();
+    OK(cuDevicePrimaryCtxRelease(0));
+    OK(cuDevicePrimaryCtxGetState(0, &flags, &active));
+    ck_assert_int_eq(active, 1);
+    OK(cuGreenCtxDestroy(made));
+    OK(cuDevicePrimaryCtxGetState(0, &flags, &active));
+    ck_assert_int_eq(active, 0);
+}
+END_TEST
+
 static TCase *cases(void)
 {
     TCase *tcase = tcase_create("contexts");
@@ -182,6 +294,9 @@ static TCase *cases(void)
     tcase_add_test(tcase, blocks_belong_to_nobodys_thread);
     tcase_add_test(tcase, a_pools_memory_outlives_its_context);
     tcase_add_test(tcase, what_a_device_says);
+    tcase_add_test(tcase, green_contexts);
+    tcase_add_test(tcase, green_contexts_wait);
+    tcase_add_test(tcase, green_contexts_retain);
     return tcase;
 }
 
