@@ -152,11 +152,27 @@ static bool pool_await_reclaim(struct host_pool *pool)
     return any;
 }
 
-/* Waits until the context is idle and makes what was retired before usable. The pool's lock is held
- * on entry and on return, and let go while the driver waits. The context must be current. False if
- * nothing came of it. */
-static bool pool_reclaim(struct host_pool *pool)
+/* Waits for all that the context was given. With a green context of it current, that would be the
+ * green one's work only; with the primary one, theirs too (cuCtxSynchronize). */
+static bool wait_until_idle(const struct context *context)
 {
+    CUcontext popped;
+    bool green = !context_is_current(context);
+
+    if (green && driver.cuCtxPushCurrent_v2(context->handle) != CUDA_SUCCESS)
+        return false;
+    bool idle = driver.cuCtxSynchronize() == CUDA_SUCCESS;
+    if (green)
+        driver.cuCtxPopCurrent_v2(&popped);
+    return idle;
+}
+
+/* Waits until the context is idle and makes what was retired before usable. The pool's lock is held
+ * on entry and on return, and let go while the driver waits. The context, or a green one of it,
+ * must be current. False if nothing came of it. */
+static bool pool_reclaim(struct context *context)
+{
+    struct host_pool *pool = &context->pool;
     uint64_t batch = pool->retired, serial = pool->pending.serial;
 
     if ((!batch && !pool->pending.count) || pool->reclaiming || context_capturing())
@@ -165,7 +181,7 @@ static bool pool_reclaim(struct host_pool *pool)
     for (uint32_t i = 0; i < pool->count; i++)
         arena_close_batch(pool->arenas[i]);
     pthread_mutex_unlock(&pool->lock);
-    bool idle = driver.cuCtxSynchronize() == CUDA_SUCCESS;
+    bool idle = wait_until_idle(context);
     pthread_mutex_lock(&pool->lock);
     for (uint32_t i = 0; i < pool->count; i++) {
         if (idle)
@@ -336,7 +352,8 @@ bool backing_host_alloc(struct context *context, uint64_t bytes, uint64_t room,
     uint64_t address = 0;
 
     pthread_mutex_lock(&pool->lock);
-    if (order)
+    /* A green context has a default stream of its own. */
+    if (order && context_is_current(context))
         address = pending_reuse(&pool->pending, pending_key(order), bytes, HOST_LENT);
     if (!address)
         address = pool_alloc(pool, bytes);
@@ -347,7 +364,7 @@ bool backing_host_alloc(struct context *context, uint64_t bytes, uint64_t room,
      * contexts cannot have. */
     if (!address && (order || (pool->retired <= RETIRED_MAX && pool->retired <= room / 8)))
         address = alloc_from_new(context, bytes, room);
-    if (!address && (pool_await_reclaim(pool) || pool_reclaim(pool)))
+    if (!address && (pool_await_reclaim(pool) || pool_reclaim(context)))
         address = pool_alloc(pool, bytes);
     if (!address)
         address = alloc_from_new(context, bytes, room);
@@ -357,20 +374,13 @@ bool backing_host_alloc(struct context *context, uint64_t bytes, uint64_t room,
     return address != 0;
 }
 
-/* Is this the context that the calling thread works in? Only then may the pool be reclaimed. */
-static bool is_current(const struct context *context)
-{
-    CUcontext handle = NULL;
-    return driver.cuCtxGetCurrent(&handle) == CUDA_SUCCESS && handle == context->handle;
-}
-
 /* An event in the stream, whichever context is current; NULL if there can be none. *key is the
  * stream's, or NULL where it is another context's: that has a default stream of its own. */
 static CUevent record(struct context *context, const struct stream_order *order, CUstream *key)
 {
     struct pending *pending = &context->pool.pending;
     CUcontext owner = NULL;
-    CUevent event = is_current(context) ? pending_record(pending, order) : NULL;
+    CUevent event = context_is_current(context) ? pending_record(pending, order) : NULL;
 
     *key = pending_key(order);
     if (event || driver.cuStreamGetCtx(order->stream, &owner) != CUDA_SUCCESS)
@@ -438,8 +448,8 @@ static bool retire_for_context(struct context *context, struct arena *arena, uin
         return false;
     pool->retired += block->bytes;
     /* What is lent is VRAM, for which the driver's own would wait as well. */
-    if ((pool->retired > RETIRED_MAX || host_pool_is_loan(arena)) && is_current(context) &&
-        pool_reclaim(pool))
+    if ((pool->retired > RETIRED_MAX || host_pool_is_loan(arena)) && context_is_current(context) &&
+        pool_reclaim(context))
         pool_trim(context, KEEP_EMPTY);
     return true;
 }

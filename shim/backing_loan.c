@@ -422,7 +422,9 @@ bool backing_loan_alloc(struct context *context, uint64_t bytes, uint64_t vram, 
     struct device *d = context->device;
     struct host_pool *pool = &context->pool;
 
-    if (bytes > ARENA_MAX || gate_is_frozen() || context_only(d) != context || !can_lend(context))
+    /* With a green context current, events and streams of ours would be of that one. */
+    if (bytes > ARENA_MAX || gate_is_frozen() || context_only(d) != context ||
+        !context_is_current(context) || !can_lend(context))
         return false;
     gate_use();
     pthread_mutex_lock(&pool->lock);

@@ -47,8 +47,28 @@ static struct context *make_locked(void)
     return c;
 }
 
-static struct context *find_or_make(CUcontext handle)
+/* The context that the current one stands for; NULL if that cannot be told. "The operation is
+ * performed identically to how it would perform with a primary context" where that has nothing to
+ * do with a green context's resources (cuCtxFromGreenCtx): the memory is the primary context's, and
+ * stays when the green one goes. */
+static CUcontext regular(CUcontext current)
 {
+    CUcontext primary;
+    CUgreenCtx green = NULL;
+    CUresult r = driver.cuStreamGetCtx_v2(NULL, &primary, &green);
+
+    if (r == CUDA_SUCCESS)
+        return green ? primary : current;
+    if (r != CUDA_ERROR_NOT_FOUND)
+        return NULL;
+    /* CUDA 12.4 has green contexts, but does not tell of what context they are. */
+    r = driver.cuStreamGetGreenCtx(NULL, &green);
+    return r == CUDA_ERROR_NOT_FOUND || (r == CUDA_SUCCESS && !green) ? current : NULL;
+}
+
+static struct context *find_or_make(CUcontext current)
+{
+    CUcontext handle = current;
     CUdevice ordinal;
 
     pthread_mutex_lock(&lock);
@@ -57,8 +77,10 @@ static struct context *find_or_make(CUcontext handle)
     if (c || driver.cuCtxGetDevice(&ordinal) != CUDA_SUCCESS)
         return c;
     struct device *device = device_get(ordinal);
-    if (!device)
+    if (!device || !(handle = regular(current)))
         return NULL;
+    if (handle != current)
+        __atomic_store_n(&device->primary, handle, __ATOMIC_RELEASE);
     pthread_mutex_lock(&lock);
     c = find_locked(handle);
     if (!c && (c = make_locked())) {
@@ -89,6 +111,12 @@ struct context *context_current(void)
         cache.generation = now;
     }
     return c;
+}
+
+bool context_is_current(const struct context *context)
+{
+    CUcontext handle = NULL;
+    return driver.cuCtxGetCurrent(&handle) == CUDA_SUCCESS && handle == context->handle;
 }
 
 bool context_is_primary(const struct context *context)

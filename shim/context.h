@@ -61,9 +61,13 @@ struct context {
 /* Is it its device's primary context? One that is not may end while its device is used on. */
 bool context_is_primary(const struct context *context);
 
-/* The current context's record, made at first use; NULL if no context is current or its device
- * cannot be told. One driver call when nothing changed since the last time on this thread. */
+/* The current context's record, made at first use; a green context's is that of its device's
+ * primary context. NULL if no context is current or its device cannot be told. One driver call when
+ * nothing changed since the last time on this thread. */
 struct context *context_current(void);
+
+/* Is this the context that the calling thread works in, itself and not a green one of it? */
+bool context_is_current(const struct context *context);
 
 /* A record for memory of a device that belongs to no context (cuMemCreate): it has no handle, is
  * never current and never ends. NULL if there is no such device. */

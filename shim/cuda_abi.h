@@ -368,6 +368,7 @@ typedef uint64_t cuuint64_t;
 typedef uint32_t cuuint32_t;
 typedef int CUdevice;
 typedef struct CUctx_st *CUcontext;
+typedef struct CUgreenCtx_st *CUgreenCtx;
 typedef struct CUstream_st *CUstream;
 typedef struct CUevent_st *CUevent;
 typedef struct CUarray_st *CUarray;

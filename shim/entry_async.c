@@ -25,14 +25,17 @@ static CUresult captures(const struct stream_order *order, bool *yes)
     return r;
 }
 
-/* Is the stream the current context's? A special stream always is. */
+/* Is the stream the current context's, or of a green context of it? A special stream always is. */
 static bool is_of_current_context(CUstream stream)
 {
     CUcontext current = NULL, own = NULL;
+    CUgreenCtx green;
 
     return (uintptr_t)stream <= STREAM_SPECIAL_MAX ||
            (driver.cuCtxGetCurrent(&current) == CUDA_SUCCESS &&
-            driver.cuStreamGetCtx(stream, &own) == CUDA_SUCCESS && own == current);
+            driver.cuStreamGetCtx(stream, &own) == CUDA_SUCCESS &&
+            (own == current ||
+             (driver.cuStreamGetCtx_v2(stream, &own, &green) == CUDA_SUCCESS && own == current)));
 }
 
 /* A pool of another device, of host memory or of another process is the driver's alone. */

@@ -77,17 +77,28 @@ static bool reset(CUdevice dev)
 
 /* One thread after the other: whoever was not the last to release it must not take it for alive
  * when another has ended it. */
+static CUcontext primary_begins_to_end(struct device *device)
+{
+    pthread_mutex_lock(&device->ending);
+    CUcontext primary = __atomic_load_n(&device->primary, __ATOMIC_ACQUIRE);
+    context_begin_end(primary);
+    return primary;
+}
+
+static void primary_ended(struct device *device, CUcontext primary, bool gone)
+{
+    core_context_ended(primary, gone);
+    pthread_mutex_unlock(&device->ending);
+}
+
 static CUresult end_known(struct device *device, CUresult (*end)(CUdevice),
                           bool (*is_gone)(CUdevice))
 {
     int cancel = cancel_defer();
-
-    pthread_mutex_lock(&device->ending);
-    CUcontext primary = __atomic_load_n(&device->primary, __ATOMIC_ACQUIRE);
-    context_begin_end(primary);
+    CUcontext primary = primary_begins_to_end(device);
     CUresult r = end(device->handle);
-    core_context_ended(primary, r == CUDA_SUCCESS && is_gone(device->handle));
-    pthread_mutex_unlock(&device->ending);
+
+    primary_ended(device, primary, r == CUDA_SUCCESS && is_gone(device->handle));
     cancel_allow(cancel);
     return r;
 }
@@ -113,6 +124,28 @@ PRIMARY(cuDevicePrimaryCtxRelease, released)
 PRIMARY(cuDevicePrimaryCtxRelease_v2, released)
 PRIMARY(cuDevicePrimaryCtxReset, reset)
 PRIMARY(cuDevicePrimaryCtxReset_v2, reset)
+
+/* It holds the primary context of its device, which ends with it if nobody else does. Which device
+ * that is the driver does not tell. */
+CUresult cuGreenCtxDestroy(CUgreenCtx hCtx)
+{
+    CUcontext primary[DEVICES_MAX] = {0};
+    struct device *d;
+
+    if (!shim_acts())
+        return driver.cuGreenCtxDestroy(hCtx);
+    int saved = shim_enter(), cancel = cancel_defer();
+    for (int i = 0; i < DEVICES_MAX; i++)
+        if ((d = device_known(i)) && __atomic_load_n(&d->primary, __ATOMIC_ACQUIRE))
+            primary[i] = primary_begins_to_end(d);
+    CUresult r = driver.cuGreenCtxDestroy(hCtx);
+    for (int i = 0; i < DEVICES_MAX; i++)
+        if (primary[i] && (d = device_known(i)))
+            primary_ended(d, primary[i], r == CUDA_SUCCESS && released(d->handle));
+    cancel_allow(cancel);
+    shim_leave(saved);
+    return r;
+}
 
 /* --- captures: while one is under way nothing is synchronised behind the host's back ---------
  * One that is counted and is none would keep everything in VRAM from then on. */

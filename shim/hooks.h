@@ -56,6 +56,9 @@
     CALL(cuStreamSynchronize, (CUstream stream), (stream))                                         \
     CALL(cuStreamSynchronize_ptsz, (CUstream stream), (stream))                                    \
     CALL(cuStreamGetCtx, (CUstream stream, CUcontext * ctx), (stream, ctx))                        \
+    CALL(cuStreamGetCtx_v2, (CUstream stream, CUcontext * ctx, CUgreenCtx * green),                \
+         (stream, ctx, green))                                                                     \
+    CALL(cuStreamGetGreenCtx, (CUstream stream, CUgreenCtx * green), (stream, green))              \
     CALL(cuThreadExchangeStreamCaptureMode, (CUstreamCaptureMode * mode), (mode))                  \
     CALL(cuDeviceGetMemPool, (CUmemoryPool * pool, CUdevice dev), (pool, dev))                     \
     CALL(cuDeviceGetDefaultMemPool, (CUmemoryPool * pool, CUdevice dev), (pool, dev))              \

@@ -89,6 +89,12 @@ def box_of_batch(dst, src):
     return words(1, src, 0, 0, 0, 1, dst, 0, 0, 0, ROW, SIZE // ROW // 2, 2, 1)
 
 
+def green_context():
+    processors = words(*[0] * 32)  # a CUdevResource and more
+    must("cuDeviceGetDevResource", 0, processors, 1)
+    return made("cuGreenCtxCreate", made("cuDevResourceGenerateDesc", processors, 1), 0, 1)
+
+
 class Scene:
     """What one call needs, by the type and name of its parameters."""
 
@@ -203,6 +209,11 @@ class Scene:
             must("cuCtxSetCurrent", made("cuDevicePrimaryCtxRetain", 0))
             made("cuMemAlloc_v2", SIZE)
             must("cuCtxSetCurrent", self.stage.context)
+        if self.symbol == "cuGreenCtxDestroy":  # it holds the primary context, with a block
+            self.values["CUgreenCtx hCtx"] = self.green = green_context()
+            must("cuCtxSetCurrent", made("cuCtxFromGreenCtx", self.green))
+            made("cuMemAlloc_v2", SIZE)
+            must("cuCtxSetCurrent", self.stage.context)
         if self.symbol.startswith(("cuGraphCreate", "cuStreamAddCallback")):
             self.values["unsigned int flags"] = 0
         if "ToGraph" in self.symbol:
@@ -310,7 +321,9 @@ class Scene:
             if done:
                 self.undo.pop()
             must("cuCtxSetCurrent", self.stage.context)
-        if self.symbol.startswith("cuDevicePrimaryCtx"):
+        if self.symbol == "cuGreenCtxDestroy" and not done:
+            must("cuGreenCtxDestroy", self.green)
+        if self.symbol.startswith(("cuDevicePrimaryCtx", "cuGreenCtx")):
             must("cuDevicePrimaryCtxReset_v2", 0)
             while call("cuDevicePrimaryCtxRelease_v2", 0) == 0:
                 pass

@@ -28,6 +28,7 @@ OTHERS = [
     ("host_direct_sets",),
     ("host_direct_sets_per_thread",),
     ("host_direct_contexts",),
+    ("host_direct_green",),
     ("host_direct_releases",),
     ("host_direct_badinput",),
     ("host_direct_threads",),
@@ -145,6 +146,22 @@ def test_same_with_shim(run, host, column):
     if column != "off":
         assert shimmed.device["device_bytes"] == 0
         assert shimmed.device["host_bytes"] == 0
+
+
+# Host memory has room for one block: the second is there when the first one's streams are done.
+@pytest.mark.parametrize("lacks", [None, "cuStreamGetCtx_v2"])
+def test_green_contexts_use_blocks_again(run, lacks):
+    bare = run("host_direct_green")
+    env = {**STEADY, **ALL_TO_HOST, "HYBRIDMEM_HOST_LIMIT": "40MiB", "HYBRIDMEM_LOG": "error"}
+    # CUDA 12.4 does not tell whose memory a green context's is: it stays the driver's.
+    if lacks:
+        env["SIMCUDA_FAIL"] = f"{lacks}:*:CUDA_ERROR_NOT_FOUND"
+    shimmed = run("host_direct_green", shim=True, env=env)
+    assert shimmed.stdout == bare.stdout
+    assert " 0 words wrong" in bare.stdout and not re.search(r" [1-9]\d* words wrong", bare.stdout)
+    good(shimmed)
+    assert shimmed.device["redirected_allocations"] > 0
+    assert shimmed.device["device_bytes"] == shimmed.device["host_bytes"] == 0
 
 
 # Preloaded before ours, the other library is called first and finds ours next; after ours, it finds
