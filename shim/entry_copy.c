@@ -377,6 +377,22 @@ CHECKED2(cuFabricCpyBatchAsync, _ptsz,
           CUstream hStream),
          (numOps, opList, flags, hStream), sound_fabric(opList, numOps), NOTHING)
 
+/* --- discards -------------------------------------------------------------------------------- */
+
+/* Of managed memory, and where devices reach all of the host's, of that: there a range that runs
+ * over a block's end would throw away what its neighbour holds (cuMemDiscardBatchAsync). */
+CHECKED2(cuMemDiscardBatchAsync, _ptsz,
+         (CUdeviceptr * dptrs, size_t *sizes, size_t count, unsigned long long flags,
+          CUstream hStream),
+         (dptrs, sizes, count, flags, hStream), sound_batch(dptrs, dptrs, sizes, count, NULL),
+         NOTHING)
+CHECKED2(cuMemDiscardAndPrefetchBatchAsync, _ptsz,
+         (CUdeviceptr * dptrs, size_t *sizes, size_t count, CUmemLocation *prefetchLocs,
+          size_t *prefetchLocIdxs, size_t numPrefetchLocs, unsigned long long flags,
+          CUstream hStream),
+         (dptrs, sizes, count, prefetchLocs, prefetchLocIdxs, numPrefetchLocs, flags, hStream),
+         sound_batch(dptrs, dptrs, sizes, count, NULL), NOTHING)
+
 /* --- sets ------------------------------------------------------------------------------------ */
 
 static bool sound_words(CUdeviceptr address, size_t count, size_t word)

@@ -33,7 +33,7 @@ REFUSED = {
 ABSENT = re.compile(
     r"cuLaunch(Grid(Async)?)?|cuLaunchCooperativeKernelMultiDevice|cuImportExternalSemaphore"
     r"|cuStream(WaitValue|WriteValue|BatchMemOp|BeginRecapture).*|cuStream\w+CaptureToCig(_ptsz)?"
-    r"|cuMemBatchDecompressAsync(_ptsz)?|cuFabricCpyBatchAsync(_ptsz)?|cuMulticastBindAddr(_v2)?|cuLogicalEndpointBindAddr"
+    r"|cuMem(Discard|BatchDecompress)\w+|cuFabricCpyBatchAsync(_ptsz)?|cuMulticastBindAddr(_v2)?|cuLogicalEndpointBindAddr"
 )
 
 
