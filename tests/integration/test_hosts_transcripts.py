@@ -148,11 +148,17 @@ def test_same_with_shim(run, host, column):
         assert shimmed.device["host_bytes"] == 0
 
 
-# Host memory has room for one block: the second is there when the first one's streams are done.
+# A green stream needs no green context to be current.
+def test_green_contexts_overflow(run):
+    shimmed = run("host_direct_green", shim=True, env={**STEADY, **ALL_TO_HOST})
+    assert shimmed.device["redirected_allocations"] == 17  # all that it allocates
+
+
+# Host memory has little room: a second block is there when the first one's streams are done.
 @pytest.mark.parametrize("lacks", [None, "cuStreamGetCtx_v2"])
 def test_green_contexts_use_blocks_again(run, lacks):
     bare = run("host_direct_green")
-    env = {**STEADY, **ALL_TO_HOST, "HYBRIDMEM_HOST_LIMIT": "40MiB", "HYBRIDMEM_LOG": "error"}
+    env = {**STEADY, **ALL_TO_HOST, "HYBRIDMEM_HOST_LIMIT": "80MiB", "HYBRIDMEM_LOG": "error"}
     # CUDA 12.4 does not tell whose memory a green context's is: it stays the driver's.
     if lacks:
         env["SIMCUDA_FAIL"] = f"{lacks}:*:CUDA_ERROR_NOT_FOUND"
