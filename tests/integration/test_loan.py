@@ -64,7 +64,8 @@ def lent(done):
     return done.device["lent_bytes_peak"], done.device["recalled_bytes"]
 
 
-WAYS = "plain ordered threads behind asks capture capturing graph multicast early contexts fork ordered,threads".split()
+WAYS = ["plain", "ordered", "threads", "behind", "asks", "capture", "capturing", "graph", "multicast",
+        "early", "contexts", "fork", "ordered,threads"]
 
 
 @pytest.mark.parametrize("backing", ["auto", "vmm"])
