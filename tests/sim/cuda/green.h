@@ -13,6 +13,7 @@ struct green {
     unsigned current;        /* how often it is on the stack of `thread` */
     pthread_t thread;
     bool alive;
+    struct green *next_ever;
 };
 
 extern __thread struct green *green_top; /* of the calling thread's stack; NULL: no green one */
