@@ -22,20 +22,20 @@ static bool open_jansson(struct jansson *json, const struct cfg_io *io)
     if (!io->dlsym(RTLD_DEFAULT, "__sanitizer_set_death_callback"))
         mode |= RTLD_DEEPBIND;
 #endif
-    json->library = io->dlopen(JANSSON, mode);
-    if (!json->library)
+    json->handle = io->dlopen(JANSSON, mode);
+    if (!json->handle)
         return false;
-    json->loadb = (__typeof__(json->loadb))io->dlsym(json->library, "json_loadb");
-    json->destroy = (__typeof__(json->destroy))io->dlsym(json->library, "json_delete");
-    json->object_get = (__typeof__(json->object_get))io->dlsym(json->library, "json_object_get");
-    json->array_get = (__typeof__(json->array_get))io->dlsym(json->library, "json_array_get");
-    json->array_size = (__typeof__(json->array_size))io->dlsym(json->library, "json_array_size");
+    json->loadb = (__typeof__(json->loadb))io->dlsym(json->handle, "json_loadb");
+    json->destroy = (__typeof__(json->destroy))io->dlsym(json->handle, "json_delete");
+    json->object_get = (__typeof__(json->object_get))io->dlsym(json->handle, "json_object_get");
+    json->array_get = (__typeof__(json->array_get))io->dlsym(json->handle, "json_array_get");
+    json->array_size = (__typeof__(json->array_size))io->dlsym(json->handle, "json_array_size");
     json->string_value =
-        (__typeof__(json->string_value))io->dlsym(json->library, "json_string_value");
+        (__typeof__(json->string_value))io->dlsym(json->handle, "json_string_value");
     if (json->loadb && json->destroy && json->object_get && json->array_get && json->array_size &&
         json->string_value)
         return true;
-    io->dlclose(json->library);
+    io->dlclose(json->handle);
     return false;
 }
 
@@ -245,7 +245,7 @@ void cfg_read_file(struct cfg_reader *reader, const char *path, const struct cfg
     skip = len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* editors of Windows */
     if (open_jansson(&json, io)) {
         take_text(reader, path, text + skip, len - skip, &json);
-        io->dlclose(json.library);
+        io->dlclose(json.handle);
     } else {
         cfg_ignore_file(
             reader, path,

@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 struct jansson {
-    void *library;
+    void *handle;
     __typeof__(json_loadb) *loadb;
     __typeof__(json_delete) *destroy; /* of a value that only we hold; json_decref would link */
     __typeof__(json_object_get) *object_get;
