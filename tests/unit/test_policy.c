@@ -344,21 +344,23 @@ static const struct {
     {POL_PLACEMENT_STRICT, POL_CLASS_WEIGHTS, 0, 0, 1900, true},
 };
 
+/* A card of which the budget is about the half. */
+static const struct pol_limits half = {.vram_total = 2000,
+                                       .gpu_budget = 1000,
+                                       .working = 1900,
+                                       .vram_cap = POL_NONE,
+                                       .sys_avail = MAX};
+
 START_TEST(what_may_lie_in_vram_beyond_the_budget)
 {
     struct pol_settings settings = defaults;
-    struct pol_limits l = {.vram_total = 2000,
-                           .gpu_budget = 1000,
-                           .working = 1900,
-                           .vram_cap = POL_NONE,
-                           .sys_avail = MAX};
     struct pol_usage usage = {.device_bytes = beyond[_i].device_bytes};
     struct pol_request request = {
         .bytes = beyond[_i].bytes, .class = beyond[_i].class, .working_peak = beyond[_i].peak};
 
     settings.placement = beyond[_i].placement;
     settings.min_redirect = 0;
-    ck_assert_int_eq(pol_decide(&settings, &l, &usage, &request).host, beyond[_i].host);
+    ck_assert_int_eq(pol_decide(&settings, &half, &usage, &request).host, beyond[_i].host);
 }
 END_TEST
 
@@ -397,11 +399,6 @@ static const struct {
 START_TEST(what_is_lent_and_comes_back)
 {
     struct pol_settings settings = defaults;
-    struct pol_limits l = {.vram_total = 2000,
-                           .gpu_budget = 1000,
-                           .working = 1900,
-                           .vram_cap = POL_NONE,
-                           .sys_avail = MAX};
     struct pol_usage usage = {.device_bytes = loans[_i].device, .lent_bytes = loans[_i].lent};
     struct pol_request request = {.bytes = loans[_i].bytes,
                                   .class = loans[_i].class,
@@ -411,12 +408,12 @@ START_TEST(what_is_lent_and_comes_back)
 
     settings.placement = loans[_i].placement;
     settings.min_redirect = 0;
-    v = pol_decide(&settings, &l, &usage, &request);
+    v = pol_decide(&settings, &half, &usage, &request);
     ck_assert_int_eq(v.host, loans[_i].host);
     ck_assert_uint_eq(v.lend, loans[_i].lend);
     ck_assert_uint_eq(v.recall, loans[_i].recall);
     request.place = POL_PLACE_HOST; /* a rule that says the host means it */
-    ck_assert_uint_eq(pol_decide(&settings, &l, &usage, &request).lend, 0);
+    ck_assert_uint_eq(pol_decide(&settings, &half, &usage, &request).lend, 0);
 }
 END_TEST
 
