@@ -23,10 +23,8 @@
  */
 #include "loan_graphs.h"
 #include "loan_threads.h"
+#include "mapped.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -195,19 +193,6 @@ static void in_a_context(void)
     look();
 }
 
-static const unsigned char *map(const char *path, size_t *size)
-{
-    struct stat status;
-    int fd = open(path, O_RDONLY);
-
-    REQUIRE(fd >= 0 && fstat(fd, &status) == 0);
-    *size = (size_t)status.st_size;
-    void *data = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, fd, 0);
-    REQUIRE(data != MAP_FAILED);
-    close(fd);
-    return data;
-}
-
 static void take_arguments(int argc, char **argv)
 {
     size_t size = 0;
@@ -216,7 +201,7 @@ static void take_arguments(int argc, char **argv)
     REQUIRE(argc > 4);
     way = argv[1];
     steps = (unsigned int)atoi(argv[2]);
-    file = map(argv[3], &size);
+    file = map_file(argv[3], &size);
     REQUIRE(steps < BLOCKS);
     for (int i = 4; i < argc; i++) {
         char *end;

@@ -13,12 +13,11 @@
  */
 #define HOST_DIRECT
 #include "host.h"
+#include "mapped.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #define WORK_SIZE   ((size_t)8 << 20)
@@ -38,16 +37,13 @@ static sem_t gate;
 
 static void map(char **argv)
 {
-    int fd = open(argv[2], O_RDONLY);
-    size_t offset = strtoull(argv[3], NULL, 10);
+    size_t offset = strtoull(argv[3], NULL, 10), size;
+    const unsigned char *file = map_file(argv[2], &size);
 
     bytes = strtoull(argv[4], NULL, 10);
     count = (unsigned int)atoi(argv[5]);
-    REQUIRE(fd >= 0 && count <= TENSORS_MAX);
-    char *start = mmap(NULL, offset + count * bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-    REQUIRE(start != MAP_FAILED);
-    close(fd);
-    data = start + offset;
+    REQUIRE(count <= TENSORS_MAX && offset + count * bytes <= size);
+    data = (const char *)file + offset;
 }
 
 static void load(void)

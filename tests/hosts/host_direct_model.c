@@ -15,11 +15,7 @@
  */
 #define HOST_DIRECT
 #include "host.h"
-
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "mapped.h"
 
 #define WORK_SIZE (8u << 20)
 #define BLOCKS    256
@@ -199,19 +195,6 @@ static void work(unsigned int blocks, void *buffer)
         release(block[i], WORK_SIZE);
 }
 
-static const unsigned char *map(const char *path, size_t *size)
-{
-    struct stat status;
-    int fd = open(path, O_RDONLY);
-
-    REQUIRE(fd >= 0 && fstat(fd, &status) == 0);
-    *size = (size_t)status.st_size;
-    void *data = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, fd, 0);
-    REQUIRE(data != MAP_FAILED);
-    close(fd);
-    return data;
-}
-
 static void take_arguments(int argc, char **argv)
 {
     const unsigned char *file = NULL;
@@ -219,7 +202,7 @@ static void take_arguments(int argc, char **argv)
 
     for (int i = 3; i < argc; i++) {
         if (argv[i][0] == '/') {
-            file = map(argv[i], &size);
+            file = map_file(argv[i], &size);
             continue;
         }
         char *end;

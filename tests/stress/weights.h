@@ -5,10 +5,8 @@
 #ifndef HYBRIDMEM_STRESS_WEIGHTS_H
 #define HYBRIDMEM_STRESS_WEIGHTS_H
 
+#include "tests/hosts/mapped.h"
 #include "work.h"
-
-#include <fcntl.h>
-#include <sys/mman.h>
 
 /* The tensors lie side by side and are equally large. Each thread has a part of them. */
 static struct {
@@ -18,17 +16,13 @@ static struct {
 
 static inline void weights_map(char **argv) /* FILE OFFSET BYTES COUNT */
 {
-    size_t offset = strtoull(argv[1], NULL, 0);
-    int fd = open(argv[0], O_RDONLY);
-    void *p;
+    size_t offset = strtoull(argv[1], NULL, 0), size;
+    const unsigned char *file = map_file(argv[0], &size);
 
     weights.bytes = strtoull(argv[2], NULL, 0);
     weights.count = strtoull(argv[3], NULL, 0);
-    REQUIRE(fd >= 0 && weights.bytes <= BLOCK_MOST);
-    p = mmap(NULL, offset + weights.bytes * weights.count, PROT_READ, MAP_PRIVATE, fd, 0);
-    REQUIRE(p != MAP_FAILED);
-    close(fd);
-    weights.data = (const uint8_t *)p + offset;
+    REQUIRE(weights.bytes <= BLOCK_MOST && offset + weights.bytes * weights.count <= size);
+    weights.data = file + offset;
 }
 
 static inline void weights_share(struct worker *w, unsigned threads)
